@@ -1,0 +1,392 @@
+//! Admission against a call budget and a rate window, in one compare-and-swap.
+//!
+//! A [`Meter`] is one 128-bit word. Its state is `{status, calls, window calls, window start}`; a batch is admitted by
+//! one compare-and-swap of the whole (its linearization point), so it is admitted against every limit or against none,
+//! and a refusal changes nothing.
+//!
+//! # The word
+//!
+//! | bits | field |
+//! |---|---|
+//! | 2 | status: open, expired, closed |
+//! | as many as the budget has | calls made |
+//! | as many as the smaller of budget and rate limit has | calls in the window |
+//! | the rest, 64 at most | start of the window, in ticks since the meter was made |
+//!
+//! A tick is one nanosecond unless budget and rate limit together leave fewer than 64 bits; starts are then rounded up,
+//! so that a window is never too short.
+//!
+//! # Progress
+//!
+//! Lock-free; a failed exchange means that another call was admitted. Without a 128-bit compare-and-swap in the
+//! hardware, `portable-atomic` falls back to a lock.
+
+use crate::clock::Timestamp;
+use crate::error::ConfigError;
+use crate::sync::{AtomicU128, Ordering};
+use std::fmt;
+use std::time::Duration;
+
+/// Bits of the status.
+const STATUS_BITS: u32 = 2;
+/// At least this many bits are left to the window's start, which makes a tick 2^30 ns at most.
+const MIN_START_BITS: u32 = 34;
+
+/// At most `calls` in each window, windows beginning with the first call after the last one has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Calls that one window admits. Zero admits nothing.
+    pub calls: u64,
+    /// Length of the window.
+    pub window: Duration,
+}
+
+/// What a [`Meter`] holds its callers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Calls in all. Zero admits nothing.
+    pub budget: u64,
+    /// Calls in a window, if that is limited.
+    pub rate: Option<Rate>,
+}
+
+impl Limits {
+    /// A budget, and no rate limit.
+    #[must_use]
+    pub const fn new(budget: u64) -> Self {
+        Self { budget, rate: None }
+    }
+
+    /// Adds a rate limit.
+    #[must_use]
+    pub const fn with_rate(mut self, calls: u64, window: Duration) -> Self {
+        self.rate = Some(Rate { calls, window });
+        self
+    }
+}
+
+/// Whether a meter still admits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Status {
+    /// It does.
+    Open,
+    /// Its time ran out.
+    Expired,
+    /// It was closed by name.
+    Closed,
+}
+
+/// What has been used of a meter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Spent {
+    /// Whether the meter still admits.
+    pub status: Status,
+    /// Calls made.
+    pub calls: u64,
+    /// Calls that the budget has left.
+    pub remaining: u64,
+    /// Calls in the window of the time asked about; zero without a rate limit.
+    pub window_calls: u64,
+}
+
+/// Why a batch was refused. Nothing was consumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Denied {
+    /// The meter is shut.
+    #[error("the meter is shut")]
+    Shut(Status),
+    /// The budget has too little left.
+    #[error("call budget exceeded: {asked} asked, {used} of {limit} used")]
+    Budget {
+        /// Calls in the batch.
+        asked: u64,
+        /// The budget.
+        limit: u64,
+        /// Calls made before.
+        used: u64,
+    },
+    /// The window has too little left.
+    #[error("rate limit exceeded: {asked} asked, {used} of {limit} used in this window")]
+    Rate {
+        /// Calls in the batch.
+        asked: u64,
+        /// Calls that a window admits.
+        limit: u64,
+        /// Calls in this window before.
+        used: u64,
+        /// When the window ends; none if the batch is larger than any window.
+        retry_at: Option<Timestamp>,
+    },
+}
+
+/// Admits batches of calls against [`Limits`], from any number of threads.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use tollgate::budget::{Denied, Limits, Meter};
+/// use tollgate::clock::Timestamp;
+///
+/// let start = Timestamp::from_secs(100);
+/// let meter = Meter::new(Limits::new(5).with_rate(3, Duration::from_secs(60)), start)?;
+/// assert_eq!(meter.admit(3, start).unwrap().remaining, 2);
+/// assert!(matches!(meter.admit(1, start), Err(Denied::Rate { .. })));
+/// let later = Timestamp::from_secs(160);
+/// assert!(matches!(meter.admit(3, later), Err(Denied::Budget { .. }))); // all or nothing
+/// assert_eq!(meter.admit(2, later).unwrap().remaining, 0);
+/// # Ok::<(), tollgate::error::ConfigError>(())
+/// ```
+pub struct Meter {
+    word: AtomicU128,
+    layout: Layout,
+    limits: Limits,
+    origin: Timestamp,
+}
+
+/// Where the fields are in the word.
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    call_bits: u8,
+    window_bits: u8,
+    /// Nanoseconds in a tick, as a power of two.
+    tick: u8,
+}
+
+/// The word, unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct State {
+    status: Status,
+    calls: u64,
+    window_calls: u64,
+    /// In ticks since the meter was made.
+    start: u64,
+}
+
+fn bits(value: u64) -> u32 {
+    u64::BITS - value.leading_zeros()
+}
+
+fn low(word: u128, bits: u8) -> u64 {
+    (word & ((1 << bits) - 1)) as u64
+}
+
+impl Layout {
+    fn new(limits: &Limits) -> Result<Self, ConfigError> {
+        let call_bits = bits(limits.budget);
+        let Some(rate) = limits.rate else {
+            return Ok(Self { call_bits: call_bits as u8, window_bits: 0, tick: 0 });
+        };
+        if rate.window.is_zero() {
+            return Err(ConfigError::Zero { what: "rate window" });
+        }
+        let max = u128::from(u64::MAX);
+        if rate.window.as_nanos() > max {
+            return Err(ConfigError::TooLarge { what: "rate window in ns", given: rate.window.as_nanos(), max });
+        }
+        let window_bits = bits(rate.calls.min(limits.budget));
+        let most = u128::BITS - STATUS_BITS - MIN_START_BITS - call_bits;
+        if window_bits > most {
+            let max = (1_u128 << most) - 1;
+            return Err(ConfigError::TooLarge { what: "rate limit for this budget", given: rate.calls.into(), max });
+        }
+        let start_bits = (u128::BITS - STATUS_BITS - call_bits - window_bits).min(u64::BITS);
+        Ok(Self { call_bits: call_bits as u8, window_bits: window_bits as u8, tick: (u64::BITS - start_bits) as u8 })
+    }
+
+    fn unpack(self, word: u128) -> State {
+        let status = match word & 0b11 {
+            0 => Status::Open,
+            1 => Status::Expired,
+            _ => Status::Closed,
+        };
+        let word = word >> STATUS_BITS;
+        let calls = low(word, self.call_bits);
+        let word = word >> self.call_bits;
+        State { status, calls, window_calls: low(word, self.window_bits), start: (word >> self.window_bits) as u64 }
+    }
+
+    fn pack(self, state: State) -> u128 {
+        let mut word = u128::from(state.start);
+        word = word << self.window_bits | u128::from(state.window_calls);
+        word = word << self.call_bits | u128::from(state.calls);
+        word << STATUS_BITS | state.status as u128
+    }
+
+    /// Nanoseconds as ticks, rounded up.
+    fn ticks(self, nanos: u64) -> u64 {
+        let whole = nanos >> self.tick;
+        if whole << self.tick == nanos { whole } else { (whole + 1).min(u64::MAX >> self.tick) }
+    }
+}
+
+impl Meter {
+    /// A meter whose first window begins at `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the window is zero or longer than 2^64 ns, or if budget and rate limit together need more
+    /// than 92 bits: a budget of `u64::MAX` leaves 2^28 - 1 calls a window.
+    pub fn new(limits: Limits, now: Timestamp) -> Result<Self, ConfigError> {
+        let layout = Layout::new(&limits)?;
+        let state = State { status: Status::Open, calls: 0, window_calls: 0, start: 0 };
+        Ok(Self { word: AtomicU128::new(layout.pack(state)), layout, limits, origin: now })
+    }
+
+    /// What the meter holds its callers to.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Admits a batch of `calls`, all or nothing. An empty batch is admitted by any open meter and consumes nothing.
+    /// Lock-free; linearized at its compare-and-swap, a refusal at the load it was decided on.
+    ///
+    /// A `now` before the window's start counts as in the window.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied`]: shut, then budget, then rate. Nothing is consumed.
+    pub fn admit(&self, calls: u64, now: Timestamp) -> Result<Spent, Denied> {
+        self.update(|state| {
+            let next = self.admitted(state, calls, now)?;
+            Ok(if calls == 0 { state } else { next })
+        })
+        .map(|(_, after)| self.spent(after, now))
+    }
+
+    /// Gives back `calls` that were admitted: to the budget, and to the window they may have been in. Lock-free.
+    /// Gives back what was spent at most.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied::Shut`] if the meter is shut; what it had counted then stands.
+    pub fn refund(&self, calls: u64) -> Result<(), Denied> {
+        let refunded = self.update(|state| {
+            if state.status != Status::Open {
+                return Err(Denied::Shut(state.status));
+            }
+            let left = state.calls.saturating_sub(calls);
+            Ok(State { calls: left, window_calls: state.window_calls.saturating_sub(calls), ..state })
+        });
+        refunded.map(drop)
+    }
+
+    /// Shuts the meter: open to expired or closed, expired to closed. Lock-free, linearized at its compare-and-swap:
+    /// no batch is admitted afterwards. Returns what had been spent at that instant.
+    ///
+    /// # Errors
+    ///
+    /// The present status, if it is `to` or later already: another caller was first.
+    pub fn shut(&self, to: Status) -> Result<Spent, Status> {
+        self.shut_if(to, |_| true)
+    }
+
+    /// As [`shut`](Self::shut), but only where `condition` holds of what was spent at that instant.
+    ///
+    /// # Errors
+    ///
+    /// The present status, if the condition does not hold or another caller was first.
+    pub fn shut_if(&self, to: Status, condition: impl Fn(&Spent) -> bool) -> Result<Spent, Status> {
+        let shut = self.update(|state| {
+            if state.status >= to || !condition(&self.spent(state, self.origin)) {
+                return Err(Denied::Shut(state.status));
+            }
+            Ok(State { status: to, ..state })
+        });
+        match shut {
+            Ok((before, _)) => Ok(self.spent(before, self.origin)),
+            Err(Denied::Shut(status)) => Err(status),
+            Err(_) => unreachable!("shutting has no other refusal"),
+        }
+    }
+
+    /// What has been used at `now`. Wait-free.
+    #[must_use]
+    pub fn spent_at(&self, now: Timestamp) -> Spent {
+        self.spent(self.load(), now)
+    }
+
+    /// Whether the meter still admits. Wait-free.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.load().status
+    }
+
+    fn load(&self) -> State {
+        // Acquire: who sees a meter shut sees what was done before it was shut. Pairs with `update`.
+        self.layout.unpack(self.word.load(Ordering::Acquire))
+    }
+
+    /// Applies a decision by compare-and-swap: the claim loop of every transition. Returns the states before and after.
+    fn update(&self, decide: impl Fn(State) -> Result<State, Denied>) -> Result<(State, State), Denied> {
+        let mut word = self.word.load(Ordering::Acquire);
+        loop {
+            let before = self.layout.unpack(word);
+            let after = decide(before)?;
+            if after == before {
+                return Ok((before, after));
+            }
+            // AcqRel: a transition sees what was done before the one it follows, and shows what was done before it.
+            match self.word.compare_exchange_weak(word, self.layout.pack(after), Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Ok((before, after)),
+                Err(current) => word = current,
+            }
+        }
+    }
+
+    /// The state after a batch, if it is admitted: pure.
+    fn admitted(&self, state: State, asked: u64, now: Timestamp) -> Result<State, Denied> {
+        if state.status != Status::Open {
+            return Err(Denied::Shut(state.status));
+        }
+        if asked == 0 {
+            return Ok(state);
+        }
+        let Limits { budget, rate } = self.limits;
+        if asked > budget - state.calls {
+            return Err(Denied::Budget { asked, limit: budget, used: state.calls });
+        }
+        let calls = state.calls + asked;
+        let Some(Rate { calls: limit, .. }) = rate else {
+            return Ok(State { calls, ..state });
+        };
+        let (used, start) = self.window(state, now);
+        if asked > limit.saturating_sub(used) {
+            let retry_at = (asked <= limit).then(|| self.window_end(start));
+            return Err(Denied::Rate { asked, limit, used, retry_at });
+        }
+        Ok(State { calls, window_calls: used + asked, start, ..state })
+    }
+
+    /// Calls in the window of `now`, and its start: a new window, if the last one has ended.
+    fn window(&self, state: State, now: Timestamp) -> (u64, u64) {
+        if now >= self.window_end(state.start) {
+            (0, self.layout.ticks(now.as_nanos().saturating_sub(self.origin.as_nanos())))
+        } else {
+            (state.window_calls, state.start)
+        }
+    }
+
+    fn window_end(&self, start: u64) -> Timestamp {
+        let since_origin = Duration::from_nanos(start << self.layout.tick);
+        let window = self.limits.rate.map_or(Duration::ZERO, |rate| rate.window);
+        self.origin.saturating_add(since_origin).saturating_add(window)
+    }
+
+    fn spent(&self, state: State, now: Timestamp) -> Spent {
+        let window_calls = if self.limits.rate.is_some() { self.window(state, now).0 } else { 0 };
+        let remaining = self.limits.budget - state.calls;
+        Spent { status: state.status, calls: state.calls, remaining, window_calls }
+    }
+}
+
+impl fmt::Debug for Meter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Meter").field("limits", &self.limits).field("state", &self.load()).finish()
+    }
+}
+

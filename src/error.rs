@@ -1,0 +1,28 @@
+//! Configuration errors: what a constructor refuses, and why.
+
+/// A configuration value that cannot be honoured, refused before anything is built.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A limit that must let something through is zero.
+    #[error("{what} must be positive")]
+    Zero {
+        /// The option's name.
+        what: &'static str,
+    },
+    /// A limit is larger than can be counted exactly.
+    #[error("{what} is {given}, more than the {max} that can be counted exactly")]
+    TooLarge {
+        /// The option's name.
+        what: &'static str,
+        /// The value asked for.
+        given: u128,
+        /// The largest value that is accepted.
+        max: u128,
+    },
+}
+
+/// Refuses zero.
+pub(crate) fn positive(what: &'static str, value: u64) -> Result<u64, ConfigError> {
+    if value == 0 { Err(ConfigError::Zero { what }) } else { Ok(value) }
+}

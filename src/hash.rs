@@ -1,0 +1,7 @@
+//! The default hasher.
+//!
+//! Keys are chosen by whoever calls the gateway, so the default is keyed with random seeds of this process;
+//! every structure takes another [`BuildHasher`](std::hash::BuildHasher) in its place.
+
+/// Keyed hashing with seeds drawn from the operating system, new for each structure.
+pub use ahash::RandomState;

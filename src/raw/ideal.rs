@@ -1,0 +1,168 @@
+//! An ideal epoch for the model checker: the contract and nothing more.
+//!
+//! - A retired block is *poisoned* at the earliest moment the contract allows, when the last guard that existed at
+//!   its retirement goes; borrowing a poisoned block panics. Memory is kept until the execution ends, so that the
+//!   panic comes before any real fault.
+//! - Retiring a block twice, or freeing a retired one, panics; a block that is never freed is a leak for loom.
+//! - Each block has a loom cell, written on allocation and read on every borrow: a publication without
+//!   Release/Acquire is a causality violation.
+//! - The only happens-before edges are those an epoch gives: retiring is a Release and pinning an Acquire
+//!   read-modify-write of one atomic.
+//!
+//! It models the contract, not crossbeam-epoch's code; the bridge models cover that.
+
+use loom::alloc::Track;
+use loom::cell::UnsafeCell;
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{BTreeSet, HashMap};
+use std::mem::ManuallyDrop;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+loom::lazy_static! {
+    static ref WORLD: World = World { edge: AtomicUsize::new(0), book: Mutex::default() };
+}
+
+struct World {
+    edge: AtomicUsize,
+    book: Mutex<Book>,
+}
+
+#[derive(Default)]
+struct Book {
+    blocks: HashMap<usize, Block>,
+    guards: BTreeSet<u64>,
+    next_guard: u64,
+}
+
+struct Block {
+    state: State,
+    published: Arc<UnsafeCell<()>>,
+    /// Dropped when the block is freed: one that never is stays behind, and loom reports the leak.
+    track: ManuallyDrop<Track<()>>,
+    drop_value: unsafe fn(usize),
+    free_memory: unsafe fn(usize),
+}
+
+enum State {
+    Live,
+    Retired(BTreeSet<u64>),
+    Poisoned,
+}
+
+/// Loom runs one thread at a time and switches only at its own operations, none of which happens under this lock.
+fn book(world: &World) -> MutexGuard<'_, Book> {
+    world.book.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+unsafe fn drop_value<T>(address: usize) {
+    // SAFETY: called once for a block of this type, at the end of its life.
+    unsafe { std::ptr::drop_in_place(address as *mut T) }
+}
+
+unsafe fn free_memory<T>(address: usize) {
+    // SAFETY: the memory of a box whose value was dropped before, freed once.
+    drop(unsafe { Box::from_raw(address as *mut std::mem::MaybeUninit<T>) });
+}
+
+#[derive(Debug)]
+pub(super) struct Guard {
+    id: u64,
+    _not_send: std::marker::PhantomData<*mut ()>,
+}
+
+pub(super) fn pin() -> Guard {
+    let world: &World = &WORLD;
+    world.edge.fetch_add(1, Ordering::Acquire);
+    let mut book = book(world);
+    let id = book.next_guard;
+    book.next_guard += 1;
+    book.guards.insert(id);
+    Guard { id, _not_send: std::marker::PhantomData }
+}
+
+impl Guard {
+    pub(super) unsafe fn retire<T>(&self, block: *mut T) {
+        let world: &World = &WORLD;
+        world.edge.fetch_add(1, Ordering::Release);
+        let mut book = book(world);
+        let guards = book.guards.clone();
+        let entry = book.blocks.get_mut(&block.addr()).expect("retired what was never allocated");
+        assert!(matches!(entry.state, State::Live), "double retire");
+        entry.state = State::Retired(guards);
+    }
+
+    pub(super) fn flush(&self) {}
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let world: &World = &WORLD;
+        let mut dead = Vec::new();
+        {
+            let mut book = book(world);
+            book.guards.remove(&self.id);
+            for (&address, block) in &mut book.blocks {
+                if let State::Retired(waiting) = &mut block.state {
+                    waiting.remove(&self.id);
+                    if waiting.is_empty() {
+                        block.state = State::Poisoned;
+                        // SAFETY: a block is poisoned once, and its track is not touched afterwards.
+                        unsafe { ManuallyDrop::drop(&mut block.track) };
+                        dead.push((block.drop_value, address));
+                    }
+                }
+            }
+        }
+        for (drop_value, address) in dead {
+            // SAFETY: just poisoned, so nobody borrows it again, and nobody borrows it now: that is what is modelled.
+            unsafe { drop_value(address) };
+        }
+    }
+}
+
+pub(super) fn alloc<T>(value: T) -> *mut T {
+    let block = Box::into_raw(Box::new(value));
+    let published = Arc::new(UnsafeCell::new(()));
+    published.with_mut(|_| ());
+    let entry = Block {
+        state: State::Live,
+        published,
+        track: ManuallyDrop::new(Track::new(())),
+        drop_value: drop_value::<T>,
+        free_memory: free_memory::<T>,
+    };
+    book(&WORLD).blocks.insert(block.expose_provenance(), entry);
+    block
+}
+
+pub(super) unsafe fn take<T>(block: *mut T) -> T {
+    let mut entry = book(&WORLD).blocks.remove(&block.addr()).expect("freed what was never allocated");
+    assert!(matches!(entry.state, State::Live), "freed a block that was retired");
+    // SAFETY: the entry was just taken out of the book.
+    unsafe { ManuallyDrop::drop(&mut entry.track) };
+    // SAFETY: nobody else can reach the block, by the caller's promise.
+    *unsafe { Box::from_raw(block) }
+}
+
+pub(super) fn check<T>(block: *const T) {
+    let published = {
+        let book = book(&WORLD);
+        // Sentinels are not blocks: they live as long as their table.
+        let Some(entry) = book.blocks.get(&block.addr()) else { return };
+        assert!(!matches!(entry.state, State::Poisoned), "borrowed a block whose grace period has passed");
+        Arc::clone(&entry.published)
+    };
+    published.with(|_| ());
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let book = self.book.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for (&address, block) in &book.blocks {
+            if matches!(block.state, State::Poisoned) {
+                // SAFETY: the value was dropped when the block was poisoned, and the execution is over.
+                unsafe { (block.free_memory)(address) };
+            }
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! Which sequence numbers are alive: a trie of bits that are only ever set.
+//!
+//! Numbers are handed out upwards and each dies once. A leaf has a *dead* bit and a cell for each of its numbers; an
+//! inner node has a dead bit and a link for each child. Setting a number's bit is the claim to its death (its
+//! linearization point): one thread wins it. Whoever sets a node's last bit sets the parent's bit for it, and whoever
+//! sets that one unlinks and retires the node. The lowest number that is not dead is found by walking down along the
+//! lowest clear bits, whatever was removed in between: holes cost a bit each, and no time.
+//!
+//! The root grows a level when numbers outgrow it; the old root becomes child 0 of the new one.
+//!
+//! # Cells
+//!
+//! | cell | meaning |
+//! |---|---|
+//! | `EMPTY` | the number was taken, its entry not published yet |
+//! | a hash | the entry is in the index under this hash; whoever claims the number cleans it up |
+//! | `TAKEN` | claimed; the inserter, if it comes late, cleans up after itself |
+//!
+//! Publishing is a compare-exchange from `EMPTY`, claiming a swap to `TAKEN` after the bit: both are read-modify-writes
+//! of one word, so exactly one side cleans up.
+//!
+//! # Ordering pairs
+//!
+//! - P3 publish (Release) with claim (Acquire) on a cell: the claimant finds the entry in the index.
+//!   Model: `fifo_insert_evict`.
+//! - P4 a node's bits (Release) with the walk (Acquire): a child is unlinked only after its bit is seen set.
+//!
+//! Memory: 8.4 bytes a number while its leaf lives; a leaf lives while one of its numbers does, so at worst 64 cells
+//! for one live number. All operations are lock-free and take at most eleven steps down.
+
+use super::epoch::{self, Guard};
+use super::link::{Link, Tagged};
+use crate::sync::{AtomicU64, MODEL, Ordering};
+use std::ptr;
+
+/// Bits of a number that one level decides.
+const BITS: u32 = if MODEL { 2 } else { 6 };
+const FAN: usize = 1 << BITS;
+/// All dead bits of a node.
+const FULL: u64 = if FAN == 64 { u64::MAX } else { (1 << FAN) - 1 };
+/// Levels that 64-bit numbers can need.
+const LEVELS: usize = 64_u32.div_ceil(BITS) as usize;
+
+/// The child is finished and retired.
+const GONE: usize = 1;
+
+const EMPTY: u64 = 0;
+const TAKEN: u64 = 1;
+/// Hashes below this are cell states; callers' hashes are not.
+pub(crate) const MIN_HASH: u64 = 2;
+
+/// What leaves and inner nodes have in common.
+#[repr(C, align(8))]
+struct Head {
+    dead: AtomicU64,
+}
+
+#[repr(C, align(8))]
+struct Leaf {
+    head: Head,
+    cells: [AtomicU64; FAN],
+}
+
+#[repr(C, align(8))]
+struct Inner {
+    head: Head,
+    /// Leaves are at level 0; an inner node at level 1 or above.
+    level: u32,
+    kids: [Link<Head>; FAN],
+}
+
+/// See the module.
+pub(crate) struct Order {
+    root: Link<Head>,
+}
+
+/// A leaf, and the way to it.
+struct Path<'g> {
+    leaf: &'g Leaf,
+    steps: [Option<(&'g Inner, usize)>; LEVELS],
+}
+
+/// What became of a claim.
+pub(crate) enum Claim {
+    /// The caller has it, and the entry is in the index under this hash.
+    Published(u64),
+    /// The caller has it, but the entry is not published: its inserter will clean up.
+    Unpublished,
+    /// Another thread had it before.
+    Lost,
+}
+
+fn digit(number: u64, level: u32) -> usize {
+    (number.checked_shr(level * BITS).unwrap_or(0) as usize) & (FAN - 1)
+}
+
+fn new_inner(level: u32) -> Inner {
+    Inner { head: Head { dead: AtomicU64::new(0) }, level, kids: std::array::from_fn(|_| Link::null()) }
+}
+
+fn new_child(level: u32) -> *mut Head {
+    if level == 0 {
+        let cells = std::array::from_fn(|_| AtomicU64::new(EMPTY));
+        epoch::alloc(Leaf { head: Head { dead: AtomicU64::new(0) }, cells }).cast()
+    } else {
+        epoch::alloc(new_inner(level)).cast()
+    }
+}
+
+/// Frees a node of `level` that was never published, or of which the caller is the only owner.
+///
+/// # Safety
+///
+/// Invariant 6.
+unsafe fn dealloc_child(child: *mut Head, level: u32) {
+    if level == 0 {
+        // SAFETY: level 0 is a leaf.
+        unsafe { epoch::dealloc(child.cast::<Leaf>()) }
+    } else {
+        // SAFETY: other levels are inner nodes.
+        unsafe { epoch::dealloc(child.cast::<Inner>()) }
+    }
+}
+
+/// An inner node, from a link to it.
+///
+/// # Safety
+///
+/// `node` is protected for `'g` and not a leaf.
+unsafe fn inner<'g>(node: *mut Head) -> &'g Inner {
+    // SAFETY: the caller's promise.
+    unsafe { epoch::deref(node.cast::<Inner>()) }
+}
+
+/// Sets `bit`; true if the caller was first, and whether that was the last bit.
+fn set_dead(head: &Head, bit: usize) -> (bool, bool) {
+    // AcqRel: P4, and whoever sets the last bit has seen all the others' doings.
+    let before = head.dead.fetch_or(1 << bit, Ordering::AcqRel);
+    (before & (1 << bit) == 0, before | (1 << bit) == FULL)
+}
+
+/// Marks child `at` of `parent` as dead. True if that finished the parent.
+fn finish(parent: &Inner, at: usize, guard: &Guard) -> bool {
+    let (first, last) = set_dead(&parent.head, at);
+    if first {
+        let child = parent.kids[at].load();
+        if !child.is_null() {
+            let unlinked = parent.kids[at].compare_exchange(child, Tagged::new(ptr::null_mut(), GONE));
+            debug_assert!(unlinked, "a link changes from unborn to child to gone, and the last step is ours");
+            if parent.level == 1 {
+                // SAFETY: unlinked by us alone (invariant 3); children of level 1 are leaves.
+                unsafe { guard.retire(child.ptr().cast::<Leaf>()) }
+            } else {
+                // SAFETY: unlinked by us alone (invariant 3); children of other levels are inner nodes.
+                unsafe { guard.retire(child.ptr().cast::<Inner>()) }
+            }
+        }
+    }
+    first && last
+}
+
+impl Order {
+    pub(crate) fn new() -> Self {
+        let root = Link::null();
+        root.set(Tagged::new(epoch::alloc(new_inner(1)).cast(), 0));
+        Self { root }
+    }
+
+    /// The root, grown until it covers `number`.
+    fn root<'g>(&self, number: u64, _guard: &'g Guard) -> &'g Inner {
+        loop {
+            let root = self.root.load();
+            // SAFETY: the root is an inner node, reachable under the guard, and freed only with the trie (it has no
+            // parent that could unlink it; as a child it is protected by invariant 1).
+            let node: &Inner = unsafe { inner(root.ptr()) };
+            if number.checked_shr((node.level + 1) * BITS).unwrap_or(0) == 0 {
+                return node;
+            }
+            let above = new_inner(node.level + 1);
+            above.kids[0].set(root);
+            let above = epoch::alloc(above).cast::<Head>();
+            if !self.root.compare_exchange(root, Tagged::new(above, 0)) {
+                // SAFETY: never published (invariant 6); inner nodes do not own their children when freed.
+                unsafe { dealloc_child(above, node.level + 1) }
+            }
+        }
+    }
+
+    /// The leaf of `number`; none if all its numbers are dead.
+    fn leaf<'g>(&self, number: u64, guard: &'g Guard) -> Option<Path<'g>> {
+        let mut node = self.root(number, guard);
+        let mut steps = [None; LEVELS];
+        loop {
+            let at = digit(number, node.level);
+            steps[node.level as usize - 1] = Some((node, at));
+            let mut child = node.kids[at].load();
+            if child.is_null() && !child.has(GONE) {
+                let fresh = new_child(node.level - 1);
+                if node.kids[at].compare_exchange(child, Tagged::new(fresh, 0)) {
+                    child = Tagged::new(fresh, 0);
+                } else {
+                    // SAFETY: never published (invariant 6).
+                    unsafe { dealloc_child(fresh, node.level - 1) }
+                    child = node.kids[at].load();
+                }
+            }
+            if child.has(GONE) {
+                return None;
+            }
+            if node.level == 1 {
+                // SAFETY: loaded under the guard from a reachable node (invariant 1); level 1 has leaves below it.
+                return Some(Path { leaf: unsafe { epoch::deref(child.ptr().cast()) }, steps });
+            }
+            // SAFETY: loaded under the guard from a reachable node (invariant 1); not a leaf.
+            node = unsafe { inner(child.ptr()) };
+        }
+    }
+
+    /// Says that the entry of `number` is in the index under `hash`. False if the number was claimed before.
+    pub(crate) fn publish(&self, number: u64, hash: u64, guard: &Guard) -> bool {
+        debug_assert!(hash >= MIN_HASH);
+        let Some(path) = self.leaf(number, guard) else { return false };
+        let cell = &path.leaf.cells[digit(number, 0)];
+        // Release: P3. Relaxed on failure: the claimant left nothing to read.
+        cell.compare_exchange(EMPTY, hash, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+
+    /// Kills `number`, once.
+    pub(crate) fn claim(&self, number: u64, guard: &Guard) -> Claim {
+        let Some(path) = self.leaf(number, guard) else { return Claim::Lost };
+        let at = digit(number, 0);
+        let (first, mut full) = set_dead(&path.leaf.head, at);
+        if !first {
+            return Claim::Lost;
+        }
+        // Acquire: P3. The guard keeps the leaf if others finish it meanwhile.
+        let published = path.leaf.cells[at].swap(TAKEN, Ordering::Acquire);
+        for &(parent, at) in path.steps.iter().flatten() {
+            if !full {
+                break;
+            }
+            full = finish(parent, at, guard);
+        }
+        if published == EMPTY { Claim::Unpublished } else { Claim::Published(published) }
+    }
+
+    /// The lowest number that is not dead, whether it was handed out or not.
+    pub(crate) fn first(&self, guard: &Guard) -> u64 {
+        'restart: loop {
+            let mut node = self.root(0, guard);
+            let mut number = 0;
+            loop {
+                // Acquire: P4.
+                let at = node.head.dead.load(Ordering::Acquire).trailing_ones() as usize;
+                if at >= FAN {
+                    // Only a root is met full: a child's finisher goes on to its parent, and we help below.
+                    self.root(1_u64.checked_shl((node.level + 1) * BITS).unwrap_or(u64::MAX), guard);
+                    continue 'restart;
+                }
+                number |= (at as u64) << (node.level * BITS);
+                let child = node.kids[at].load();
+                if child.has(GONE) {
+                    continue 'restart;
+                }
+                if child.is_null() {
+                    return number;
+                }
+                // SAFETY: loaded under the guard from a reachable node (invariant 1).
+                let head: &Head = unsafe { epoch::deref(child.ptr()) };
+                // Acquire: P4.
+                let dead = head.dead.load(Ordering::Acquire);
+                if dead == FULL {
+                    // Its finisher is on the way up, or it was a root when it was finished.
+                    finish(node, at, guard);
+                    continue 'restart;
+                }
+                if node.level == 1 {
+                    return number | u64::from(dead.trailing_ones());
+                }
+                // SAFETY: as above, and not a leaf.
+                node = unsafe { inner(child.ptr()) };
+            }
+        }
+    }
+}
+
+impl Drop for Order {
+    fn drop(&mut self) {
+        fn free(node: *mut Head, level: u32) {
+            if level > 0 {
+                // SAFETY: linked, hence not freed yet, and not a leaf.
+                let this: &Inner = unsafe { inner(node) };
+                for kid in &this.kids {
+                    let kid = kid.load();
+                    if !kid.is_null() {
+                        free(kid.ptr(), level - 1);
+                    }
+                }
+            }
+            // SAFETY: linked nodes are not retired (invariant 3), and access is exclusive (invariant 6).
+            unsafe { dealloc_child(node, level) }
+        }
+        let root = self.root.load().ptr();
+        // SAFETY: the root is an inner node, alive until here.
+        let level = unsafe { inner(root) }.level;
+        free(root, level);
+    }
+}
+
+#[cfg(all(test, not(tollgate_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_live_number_skips_every_hole() {
+        let order = Order::new();
+        let guard = epoch::pin();
+        for number in (0..10_000).rev() {
+            if number % 4_097 != 5 {
+                assert!(matches!(order.claim(number, &guard), Claim::Unpublished));
+            }
+        }
+        for expected in [5, 4_102, 8_199, 10_000] {
+            assert_eq!(order.first(&guard), expected);
+            order.claim(expected, &guard);
+        }
+        assert_eq!(order.first(&guard), 10_001);
+    }
+
+    #[test]
+    fn a_number_is_claimed_once_and_not_published_after() {
+        let order = Order::new();
+        let guard = epoch::pin();
+        assert!(order.publish(3, 77, &guard));
+        assert!(matches!(order.claim(3, &guard), Claim::Published(77)));
+        assert!(matches!(order.claim(3, &guard), Claim::Lost));
+        assert!(matches!(order.claim(4, &guard), Claim::Unpublished));
+        assert!(!order.publish(4, 78, &guard));
+    }
+
+    #[test]
+    fn finished_subtrees_are_freed_and_their_numbers_stay_dead() {
+        let order = Order::new();
+        let guard = epoch::pin();
+        for number in 0..(1 << 13) {
+            order.claim(number, &guard);
+        }
+        assert!(matches!(order.claim(17, &guard), Claim::Lost));
+        assert!(!order.publish(17, 99, &guard));
+        assert_eq!(order.first(&guard), 1 << 13);
+    }
+}

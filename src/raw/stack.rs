@@ -1,0 +1,106 @@
+//! A Treiber stack that can be sealed once it is empty.
+//!
+//! `head` is a pointer to the top item, null when empty, or `SEALED`, which is final: pushes are refused from then
+//! on. Sealing is one compare-exchange from empty (its linearization point), so no push is ever lost in a stack that
+//! is being taken away.
+//!
+//! An item that was popped may be pushed onto *another* stack, never onto one it was on: that, and the epoch, is what
+//! makes the compare-exchange of [`Stack::pop`] safe from ABA.
+//!
+//! Ordering pair P2: `push` (Release) with `top` (Acquire): the item's fields. Model: `stack_push_seal`.
+
+use super::epoch::{self, Guard};
+use super::link::{Link, Tagged};
+
+const SEALED: usize = 1;
+
+/// An item and its link.
+#[repr(align(8))]
+pub(crate) struct Item<T> {
+    next: Link<Item<T>>,
+    pub(crate) value: T,
+}
+
+/// An item that is on no stack: freed when dropped.
+///
+/// Other threads may still read it, if it was on a stack before; it is then retired, which is why dropping needs a
+/// guard and [`Loose::discard`] exists.
+pub(crate) struct Loose<T>(*mut Item<T>);
+
+impl<T> Loose<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(epoch::alloc(Item { next: Link::null(), value }))
+    }
+
+    pub(crate) fn value(&self) -> &T {
+        // SAFETY: neither freed nor retired while it is loose.
+        unsafe { &epoch::deref(self.0).value }
+    }
+
+    /// Frees the item once nobody reads it.
+    pub(crate) fn discard(self, guard: &Guard) {
+        // SAFETY: on no stack, so unreachable for later pins; `self` is the only owner.
+        unsafe { guard.retire(self.0) }
+    }
+}
+
+/// See the module.
+pub(crate) struct Stack<T> {
+    head: Link<Item<T>>,
+}
+
+impl<T> Stack<T> {
+    pub(crate) fn new() -> Self {
+        Self { head: Link::null() }
+    }
+
+    /// Puts `item` on top; gives it back if the stack is sealed.
+    pub(crate) fn push(&self, item: Loose<T>) -> Result<(), Loose<T>> {
+        // SAFETY: loose, so neither freed nor retired.
+        let this: &Item<T> = unsafe { epoch::deref(item.0) };
+        loop {
+            let head = self.head.load();
+            if head.has(SEALED) {
+                return Err(item);
+            }
+            // Readers that hold the item from another stack may see this; their exchange fails on that stack's head.
+            this.next.set(head);
+            if self.head.compare_exchange(head, Tagged::new(item.0, 0)) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The top item.
+    pub(crate) fn top<'g>(&self, _guard: &'g Guard) -> Option<&'g Item<T>> {
+        let head = self.head.load();
+        // SAFETY: loaded under the guard from a live stack (invariant 1).
+        (!head.is_null()).then(|| unsafe { epoch::deref(head.ptr()) })
+    }
+
+    /// Takes `top` off, if it still is on top.
+    pub(crate) fn pop(&self, top: &Item<T>) -> Option<Loose<T>> {
+        let item = std::ptr::from_ref(top).cast_mut();
+        let next = top.next.load();
+        self.head.compare_exchange(Tagged::new(item, 0), next).then_some(Loose(item))
+    }
+
+    /// Seals the stack if it is empty. True if it is sealed now.
+    pub(crate) fn seal(&self) -> bool {
+        let sealed = Tagged::new(std::ptr::null_mut(), SEALED);
+        self.head.compare_exchange(Tagged::NULL, sealed) || self.head.load().has(SEALED)
+    }
+}
+
+impl<T> Drop for Stack<T> {
+    fn drop(&mut self) {
+        let mut curr = self.head.load().ptr();
+        while !curr.is_null() {
+            // SAFETY: on the stack, hence not freed yet.
+            let next = unsafe { epoch::deref(curr) }.next.load().ptr();
+            // SAFETY: items on a stack are not retired, and access is exclusive (invariant 6).
+            unsafe { epoch::dealloc(curr) };
+            curr = next;
+        }
+    }
+}
