@@ -19,15 +19,16 @@
 //!
 //! None of its own. A panic in the user's `Hash`, `Eq` or closure leaves the map as it was before the call.
 
-use crate::hash::RandomState;
+use crate::hash::{RandomState, random_state};
 use crate::raw::epoch::{self, Guard};
 use crate::raw::table::Table;
+use crate::sync::MODEL;
 use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 
 /// Shards of a map unless told otherwise: enough that two writers seldom count in the same one.
-const SHARDS: usize = 16;
+const SHARDS: usize = if MODEL { 1 } else { 16 };
 
 /// A sharded, lock-free hash map.
 ///
@@ -58,7 +59,7 @@ where
     /// An empty map with random seeds.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_hasher(RandomState::new())
+        Self::with_hasher(random_state())
     }
 }
 

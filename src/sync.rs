@@ -36,9 +36,14 @@ impl Counter {
         self.0.load(std::sync::atomic::Ordering::Relaxed)
     }
 
+    /// Adds one and answers the count before.
+    pub(crate) fn next(&self) -> u64 {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+    }
+
     /// Adds one and answers whether it was the first.
     pub(crate) fn first(&self) -> bool {
-        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0
+        self.next() == 0
     }
 }
 

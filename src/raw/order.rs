@@ -225,6 +225,14 @@ impl Order {
         cell.compare_exchange(EMPTY, hash, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
+    /// The hash under which the entry of `number` is in the index, if it is published and not dead.
+    pub(crate) fn published(&self, number: u64, guard: &Guard) -> Option<u64> {
+        let path = self.leaf(number, guard)?;
+        // Acquire: P3.
+        let cell = path.leaf.cells[digit(number, 0)].load(Ordering::Acquire);
+        (cell >= MIN_HASH).then_some(cell)
+    }
+
     /// Kills `number`, once.
     pub(crate) fn claim(&self, number: u64, guard: &Guard) -> Claim {
         let Some(path) = self.leaf(number, guard) else { return Claim::Lost };

@@ -12,7 +12,7 @@ use std::ptr;
 /// Buckets of segment 0, as a power of two.
 pub(super) const FIRST: u32 = if MODEL { 0 } else { 4 };
 /// A directory that reaches 2^31 buckets; a table that outgrows it gets longer runs.
-const SEGMENTS: usize = 28;
+const SEGMENTS: usize = if MODEL { 4 } else { 28 };
 
 /// See the module.
 pub(super) struct Segments([AtomicPtr<Header>; SEGMENTS]);

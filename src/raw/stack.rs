@@ -21,10 +21,9 @@ pub(crate) struct Item<T> {
     pub(crate) value: T,
 }
 
-/// An item that is on no stack: freed when dropped.
-///
-/// Other threads may still read it, if it was on a stack before; it is then retired, which is why dropping needs a
-/// guard and [`Loose::discard`] exists.
+/// An item that is on no stack. It must be pushed or discarded: other threads may still read it if it was on a stack
+/// before, so it cannot simply be freed when dropped.
+#[must_use]
 pub(crate) struct Loose<T>(*mut Item<T>);
 
 impl<T> Loose<T> {
@@ -88,7 +87,12 @@ impl<T> Stack<T> {
     /// Seals the stack if it is empty. True if it is sealed now.
     pub(crate) fn seal(&self) -> bool {
         let sealed = Tagged::new(std::ptr::null_mut(), SEALED);
-        self.head.compare_exchange(Tagged::NULL, sealed) || self.head.load().has(SEALED)
+        self.head.compare_exchange(Tagged::NULL, sealed) || self.is_sealed()
+    }
+
+    /// Whether pushes are refused. Final.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.head.load().has(SEALED)
     }
 }
 

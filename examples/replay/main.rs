@@ -1,0 +1,143 @@
+//! Replays recorded agent sessions through the three stores from several threads, and proves its own accounting.
+//!
+//! ```text
+//! cargo run --release --example replay                             # a small recording of its own
+//! cargo run --release --example replay -- --json FILE.chat.jsonl   # recorded sessions, one a line
+//! cargo run --release --example replay -- --help                   # budgets, rates, caps, threads
+//! ```
+//!
+//! Each recorded session gets a token and a session; each of its assistant messages is one batch of calls, admitted
+//! all or nothing; each admitted call becomes a trace. At its end the token is revoked, and one more call with it has
+//! to be refused. One simulated clock drives all sessions, so that every figure but the timings is the same for any
+//! number of threads.
+//!
+//! Exit status: 0 when every sum closes, 1 when one does not (or a store failed), 2 for bad input or options.
+
+mod drive;
+mod gateway;
+mod options;
+mod recording;
+mod report;
+mod sample;
+mod schedule;
+mod tally;
+
+use crate::gateway::Gateway;
+use crate::options::Options;
+use crate::recording::Recording;
+use crate::report::{Report, Run};
+use indicatif::{ProgressBar, ProgressDrawTarget};
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// More sessions than this at once are taken for a slip of the keyboard.
+const MAX_SESSIONS: u64 = 10_000_000;
+
+/// Why the replay did not come to its report. Each prints as one line.
+#[derive(Debug)]
+enum Failure {
+    /// The input or an option is at fault.
+    Input(String),
+    /// A store, or the machine, is at fault.
+    Run(String),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Options::read() {
+        Ok(Some(options)) => replay(&options),
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(what) => Err(Failure::Input(what)),
+    };
+    let (lines, status) = match outcome {
+        Ok(faults) if faults.is_empty() => return ExitCode::SUCCESS,
+        Ok(faults) => (faults, 1),
+        Err(Failure::Run(what)) => (vec![format!("replay: {what}")], 1),
+        Err(Failure::Input(what)) => (vec![what], 2),
+    };
+    for line in lines {
+        // Nothing is left to tell if standard error is closed.
+        let _ = writeln!(io::stderr(), "{line}");
+    }
+    ExitCode::from(status)
+}
+
+/// Replays the input, prints the report, and returns what does not add up in it.
+fn replay(options: &Options) -> Result<Vec<String>, Failure> {
+    let recordings = input(options).map_err(Failure::Input)?;
+    let copies = options.repeat;
+    let sessions = (recordings.len() as u64).saturating_mul(copies);
+    if sessions > MAX_SESSIONS {
+        let what = format!(
+            "replay: {sessions} sessions are more than the {MAX_SESSIONS} that can be replayed"
+        );
+        return Err(Failure::Input(what));
+    }
+    let ticks = schedule::ticks(&recordings);
+    let gateway = Gateway::new(options, &recordings, &ticks)?;
+    let threads = options.threads();
+    let bar = progress(recording::turns(&recordings) * copies);
+
+    let begun = stopwatch();
+    let tally = drive::drive(&gateway, &ticks, threads, options.seed, &bar);
+    let seconds = begun.elapsed().as_secs_f64();
+    bar.finish_and_clear();
+    let tally = tally?;
+
+    let run = Run {
+        sessions,
+        turns: recording::turns(&recordings) * copies,
+        threads,
+        seconds,
+    };
+    let report = Report::new(&run, &tally, &gateway);
+    let text = if options.json {
+        report.json().map_err(Failure::Run)?
+    } else {
+        report.to_string()
+    };
+    let written = io::stdout()
+        .write_all(text.as_bytes())
+        .and_then(|()| io::stdout().flush());
+    written.map_err(|error| Failure::Run(format!("the report cannot be written: {error}")))?;
+
+    let recorded_calls = recording::calls(&recordings) * copies;
+    Ok(report.faults(&tally, recorded_calls))
+}
+
+/// Everything there is to replay, read and validated before anything runs.
+fn input(options: &Options) -> Result<Vec<Recording>, String> {
+    let Some(first) = options.files.first() else {
+        return recording::parse("(sample)", sample::sample().as_bytes());
+    };
+    let mut recordings = Vec::new();
+    for file in &options.files {
+        recordings.append(&mut recording::read(file)?);
+    }
+    if recordings.is_empty() {
+        return Err(format!(
+            "{}:1: there is no session to replay",
+            first.display()
+        ));
+    }
+    Ok(recordings)
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn progress(turns: u64) -> ProgressBar {
+    let target = if io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    ProgressBar::with_draw_target(Some(turns), target)
+}
+
+/// The real time, for what the report says about speed. The stores never see it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "latency and throughput are measured in real time"
+)]
+fn stopwatch() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,391 @@
+//! Entries ordered by when they may go: a hierarchical timing wheel of lock-free buckets.
+//!
+//! # The wheel
+//!
+//! Time is read in digits of 64, eleven of them for a nanosecond clock. An entry stands in the bucket named by the
+//! highest digit in which its deadline differs from the time of the last sweep, and by its deadline down to that digit.
+//! A bucket is *ripe* when its first instant has come; a sweep takes the entries of ripe buckets one by one: those that
+//! are due are visited, the others move to a bucket of a lower digit. So an entry moves eleven times at most, is never
+//! visited before its deadline, and is met by the first sweep at or after it, to the nanosecond. (Varghese and Lauck,
+//! SOSP 1987, scheme 7, with buckets that exist only while they are needed.)
+//!
+//! Buckets are [stacks](crate::raw::stack) in a hash [table](crate::raw::table); an emptied one is sealed, then taken
+//! away, so a push that comes late finds it sealed and goes elsewhere: nothing can be left behind a cursor, for there is
+//! no cursor.
+//!
+//! # Entries that are no longer wanted
+//!
+//! There is no removal: the owner says [`note_stale`](DeadlineQueue::note_stale). When half of the entries are stale, a
+//! new *era* begins: buckets of older eras are ripe too, so the following sweeps ask about each of their entries once.
+//! Stale entries thus never outnumber live ones by more than 64.
+//!
+//! # Progress
+//!
+//! All operations are lock-free. Adding is O(1). A sweep does at most `limit` steps and a walk over the buckets, of
+//! which there are 704 at most in an era. An entry is visited before it is taken off, so a sweeper that stops halfway
+//! hides nothing; two sweepers may therefore visit the same entry.
+//!
+//! Linearization points: *add*, the push; *sweep*, for each entry, the pop.
+//!
+//! # Ordering pairs
+//!
+//! - P7 `high_water` and `dropped_through` are raised (AcqRel) before a visit; whoever finds that the visitor removed
+//!   something then reads (Acquire) times that cover it. Model: `revoke_sweep_check`.
+//!
+//! # Memory
+//!
+//! 32 bytes plus the key for each entry, and a bucket for those that share one.
+//!
+//! # Panics
+//!
+//! None of its own. If a visit panics, its entry stays and is visited again.
+
+use crate::clock::Timestamp;
+use crate::hash::{RandomState, random_state};
+use crate::raw::epoch::{self, Guard};
+use crate::raw::stack::{Loose, Stack};
+use crate::raw::table::Table;
+use crate::sync::{AtomicU64, Ordering};
+use crossbeam_utils::CachePadded;
+use std::fmt;
+use std::hash::BuildHasher;
+
+/// Bits of a digit.
+const DIGIT: u32 = 6;
+/// A new era begins only when at least this many entries are stale.
+const MIN_STALE: u64 = 64;
+
+/// What to do with an entry that was visited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It is done with, or stale.
+    Drop,
+    /// Ask again at this time.
+    KeepUntil(Timestamp),
+}
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Swept {
+    /// Entries visited.
+    pub visited: usize,
+    /// Entries dropped.
+    pub dropped: usize,
+    /// Whether the limit was reached before everything due was visited.
+    pub more: bool,
+}
+
+/// Keys with deadlines.
+///
+/// # Examples
+///
+/// ```
+/// use tollgate::clock::Timestamp;
+/// use tollgate::deadline::{DeadlineQueue, Next};
+///
+/// let queue = DeadlineQueue::new();
+/// queue.add("tea", Timestamp::from_secs(3));
+/// queue.add("bread", Timestamp::from_secs(40));
+///
+/// let mut due = Vec::new();
+/// queue.sweep(Timestamp::from_secs(10), 100, |key, _| {
+///     due.push(*key);
+///     Next::Drop
+/// });
+/// assert_eq!(due, ["tea"]);
+/// assert_eq!(queue.len(), 1);
+/// ```
+pub struct DeadlineQueue<K> {
+    buckets: Table<Name, Stack<Entry<K>>>,
+    hasher: RandomState,
+    /// The latest time of any sweep.
+    high_water: CachePadded<AtomicU64>,
+    /// The latest deadline of any entry visited as due.
+    dropped_through: AtomicU64,
+    era: AtomicU64,
+    len: CachePadded<AtomicU64>,
+    stale: AtomicU64,
+}
+
+struct Entry<K> {
+    key: K,
+    /// Changed only while the entry is on no stack.
+    deadline: AtomicU64,
+}
+
+/// Which deadlines a bucket holds.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Name {
+    era: u64,
+    /// The digit in which its deadlines differ from the sweep before; none if they were due when added.
+    level: Option<u32>,
+    /// Its deadlines, down to that digit.
+    period: u64,
+}
+
+impl Name {
+    fn of(deadline: u64, swept: u64, era: u64) -> Self {
+        if deadline <= swept {
+            return Self { era, level: None, period: 0 };
+        }
+        let level = (deadline ^ swept).ilog2() / DIGIT;
+        Self { era, level: Some(level), period: deadline >> (level * DIGIT) }
+    }
+
+    fn ripe(&self, now: u64, era: u64) -> bool {
+        self.era < era || self.level.is_none_or(|level| self.period << (level * DIGIT) <= now)
+    }
+}
+
+impl<K: Send + Sync + 'static> DeadlineQueue<K> {
+    /// An empty queue.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            buckets: Table::new(1),
+            hasher: random_state(),
+            high_water: CachePadded::new(AtomicU64::new(0)),
+            dropped_through: AtomicU64::new(0),
+            era: AtomicU64::new(0),
+            len: CachePadded::new(AtomicU64::new(0)),
+            stale: AtomicU64::new(0),
+        }
+    }
+
+    /// Adds an entry that is due when `deadline <= now`. One at [`Timestamp::MAX`] never is. Lock-free, O(1).
+    pub fn add(&self, key: K, deadline: Timestamp) {
+        let guard = epoch::pin();
+        // Relaxed: a count.
+        self.len.fetch_add(1, Ordering::Relaxed);
+        let item = Loose::new(Entry { key, deadline: AtomicU64::new(deadline.as_nanos()) });
+        // Relaxed: any time and era that ever were lead to a bucket that sweeps will find ripe in time.
+        self.put(item, self.high_water.load(Ordering::Relaxed), self.era.load(Ordering::Relaxed), &guard);
+    }
+
+    /// Says that the key of one entry is gone, so that the entry may go before its deadline. Lock-free.
+    pub fn note_stale(&self) {
+        // Relaxed: counts that decide when to look, not what is found.
+        let stale = self.stale.fetch_add(1, Ordering::Relaxed) + 1;
+        let due = stale >= MIN_STALE && stale > self.len.load(Ordering::Relaxed) / 2;
+        if due && self.stale.compare_exchange(stale, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.era.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes at most `limit` steps through the entries that are due at `now`, or at the latest `now` of any sweep
+    /// before. Lock-free; other sweeps and adds may go on meanwhile.
+    ///
+    /// `visit` is called with the key and deadline of each entry that is due, and, when many entries are stale, of
+    /// others too, so it must look for itself. Two sweeps may call it for the same entry.
+    pub fn sweep(&self, now: Timestamp, limit: usize, mut visit: impl FnMut(&K, Timestamp) -> Next) -> Swept {
+        let guard = epoch::pin();
+        // `Timestamp::MAX` never comes.
+        let now = now.as_nanos().min(u64::MAX - 1);
+        // AcqRel: P7.
+        let now = self.high_water.fetch_max(now, Ordering::AcqRel).max(now);
+        let era = self.era.load(Ordering::Relaxed);
+        let mut swept = Swept::default();
+        let mut steps = 0;
+        for bucket in self.buckets.iter(&guard).filter(|bucket| bucket.key.ripe(now, era)) {
+            loop {
+                while let Some(top) = bucket.value.top(&guard) {
+                    if steps == limit {
+                        swept.more = true;
+                        return swept;
+                    }
+                    steps += 1;
+                    // Relaxed: a deadline changes only while its entry is on no stack, and P2 publishes it.
+                    let deadline = top.value.deadline.load(Ordering::Relaxed);
+                    let next = if deadline <= now || bucket.key.era < era {
+                        swept.visited += 1;
+                        if deadline <= now {
+                            // AcqRel: P7.
+                            self.dropped_through.fetch_max(deadline, Ordering::AcqRel);
+                        }
+                        visit(&top.value.key, Timestamp::from_nanos(deadline))
+                    } else {
+                        Next::KeepUntil(Timestamp::from_nanos(deadline))
+                    };
+                    if let Some(item) = bucket.value.pop(top) {
+                        // An era may have begun after we looked: entries never go back to an older one.
+                        let era = era.max(bucket.key.era);
+                        swept.dropped += usize::from(self.settle(item, next, now, era, &guard));
+                    }
+                }
+                if bucket.value.seal() {
+                    self.take_away(&bucket.key, &guard);
+                    break;
+                }
+            }
+        }
+        swept
+    }
+
+    /// The latest time of any sweep: what may have gone by it must be treated as expired. Wait-free.
+    #[must_use]
+    pub fn high_water(&self) -> Timestamp {
+        // Acquire: P7.
+        Timestamp::from_nanos(self.high_water.load(Ordering::Acquire))
+    }
+
+    /// The latest deadline of any entry that was visited as due. Wait-free.
+    #[must_use]
+    pub fn dropped_through(&self) -> Timestamp {
+        // Acquire: P7.
+        Timestamp::from_nanos(self.dropped_through.load(Ordering::Acquire))
+    }
+
+    /// Entries held, stale ones included.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// Whether there are no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Does with a popped entry as its visit decided. True if it was dropped.
+    fn settle(&self, item: Loose<Entry<K>>, next: Next, now: u64, era: u64, guard: &Guard) -> bool {
+        match next {
+            Next::Drop => {
+                item.discard(guard);
+                self.len.fetch_sub(1, Ordering::Relaxed);
+                true
+            }
+            Next::KeepUntil(deadline) => {
+                // No entry returns to a bucket it was in, which is what `Stack` demands: a bucket that was ripe by its
+                // era is left for a later era; one that was ripe by `now` is left for one that begins after `now`, and
+                // whoever takes the entry from there has a later `now` still.
+                let deadline = deadline.as_nanos().max(now + 1);
+                // Relaxed: published by the push (P2).
+                item.value().deadline.store(deadline, Ordering::Relaxed);
+                self.put(item, now, era, guard);
+                false
+            }
+        }
+    }
+
+    fn put(&self, item: Loose<Entry<K>>, swept: u64, era: u64, guard: &Guard) {
+        let deadline = item.value().deadline.load(Ordering::Relaxed);
+        let name = Name::of(deadline, swept, era);
+        let hash = self.hasher.hash_one(name);
+        let mut item = item;
+        loop {
+            let place = self.buckets.seek(hash, guard, |other, _| *other == name);
+            let bucket = match place.found() {
+                Some(bucket) => bucket,
+                None => match self.buckets.insert(hash, place, self.buckets.node(hash, name, Stack::new()), guard) {
+                    Ok(bucket) => bucket,
+                    Err(_) => continue,
+                },
+            };
+            match bucket.value.push(item) {
+                Ok(()) => return,
+                Err(again) => item = again,
+            }
+            self.take_away(&name, guard);
+        }
+    }
+
+    /// Takes a sealed bucket out of the table.
+    fn take_away(&self, name: &Name, guard: &Guard) {
+        let hash = self.hasher.hash_one(name);
+        let place = self.buckets.seek(hash, guard, |other, stack| other == name && stack.is_sealed());
+        // If it died first, another thread took it away.
+        self.buckets.remove(hash, place);
+    }
+}
+
+impl<K: Send + Sync + 'static> Default for DeadlineQueue<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K> fmt::Debug for DeadlineQueue<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeadlineQueue").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(tollgate_loom)))]
+mod tests {
+    use super::*;
+
+    fn at(nanos: u64) -> Timestamp {
+        Timestamp::from_nanos(nanos)
+    }
+
+    fn due(queue: &DeadlineQueue<u64>, now: u64) -> Vec<u64> {
+        let mut keys = Vec::new();
+        queue.sweep(at(now), usize::MAX, |&key, _| {
+            keys.push(key);
+            Next::Drop
+        });
+        keys.sort_unstable();
+        keys
+    }
+
+    #[test]
+    fn an_entry_is_due_at_its_deadline_and_not_a_nanosecond_before() {
+        for deadline in [1, 63, 64, 65, 4_095, 4_096, 1 << 40, u64::MAX - 1] {
+            let queue = DeadlineQueue::new();
+            queue.add(7, at(deadline));
+            assert_eq!(due(&queue, deadline - 1), []);
+            assert_eq!(due(&queue, deadline), [7]);
+            assert!(queue.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_sweep_stops_at_its_limit_and_says_so() {
+        let queue = DeadlineQueue::new();
+        (0..10).for_each(|key| queue.add(key, at(key)));
+        let first = queue.sweep(at(100), 4, |_, _| Next::Drop);
+        assert_eq!((first.dropped, first.more), (4, true));
+        let rest = queue.sweep(at(100), 100, |_, _| Next::Drop);
+        assert_eq!((rest.dropped, rest.more), (6, false));
+    }
+
+    #[test]
+    fn a_sweep_at_an_earlier_time_counts_as_one_at_the_latest() {
+        let queue = DeadlineQueue::new();
+        assert_eq!(due(&queue, 50), []);
+        queue.add(1, at(40));
+        assert_eq!(due(&queue, 10), [1]);
+        assert_eq!(queue.high_water(), at(50));
+    }
+
+    #[test]
+    fn a_visit_can_put_its_entry_off() {
+        let queue = DeadlineQueue::new();
+        queue.add(1, at(10));
+        queue.sweep(at(10), 100, |_, _| Next::KeepUntil(at(500)));
+        assert_eq!(due(&queue, 499), []);
+        assert_eq!(due(&queue, 500), [1]);
+    }
+
+    #[test]
+    fn stale_entries_never_outnumber_live_ones_for_long() {
+        let queue = DeadlineQueue::new();
+        queue.add(0, at(1 << 50));
+        for key in 1..10_000 {
+            queue.add(key, at(1 << 50));
+            queue.note_stale();
+            queue.sweep(at(1), 8, |&key, deadline| if key == 0 { Next::KeepUntil(deadline) } else { Next::Drop });
+            assert!(queue.len() <= 2 * MIN_STALE + 2, "{} entries, one of them live", queue.len());
+        }
+    }
+
+    #[test]
+    fn the_last_instant_never_comes() {
+        let queue = DeadlineQueue::new();
+        queue.add(1, Timestamp::MAX);
+        assert_eq!(due(&queue, u64::MAX), []);
+        assert_eq!(queue.len(), 1);
+    }
+}

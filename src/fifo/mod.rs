@@ -1,0 +1,513 @@
+//! The strict-cap, oldest-first map.
+//!
+//! # How the bound is kept
+//!
+//! - An entry's place is a number from one counter, `tail`. Before it takes a number, an insert holds a *slot*, one of
+//!   `cap`: a free one, or that of the oldest entry, whose number it claims in the [order](crate::raw::order).
+//! - `floor` says that every number below it is dead, for readers too. Whoever claims the oldest number raises the
+//!   floor past it *before* using its slot (the linearization point of an eviction). So the live entries never exceed
+//!   the slots, at any instant, and an entry that is dead by number is never seen, even while it is still linked.
+//! - The victim is always the lowest number that is not dead, an insert that is still on its way included: it finds
+//!   its number claimed, and its entry counts as inserted and evicted.
+//! - A removal claims the number and gives its slot back; the hole costs neither capacity nor time.
+//!
+//! A walk reads `tail` first and ignores higher numbers: the entries below it that are alive at any later moment held
+//! slots at that one, so it never collects more than `cap`.
+//!
+//! # Ordering pairs
+//!
+//! - P5 `floor` raised (Release) before the new entry is linked; a reader that meets the new entry (P1) or a `tail`
+//!   beyond it (Acquire) then reads a floor (Acquire) that excludes the victim. Model: `fifo_insert_evict`.
+//! - P6 a slot is given back (Release) after the entry is out of reach, and taken (Acquire) before the next is linked.
+//!   Model: `fifo_insert_remove`.
+//!
+//! # Progress
+//!
+//! Gets and removals are lock-free, and so are inserts while one of the slots is not in the hands of a thread that
+//! stopped in the middle of an operation: an insert that finds all `cap` slots (or all bytes) in such hands yields
+//! until one is let go. O(1) at any cap, expected; a get writes no shared memory.
+//!
+//! # Memory
+//!
+//! Per entry: the map's node with 16 bytes more, and 8 bytes in the order. Nothing is allocated ahead for the cap.
+//!
+//! # Panics
+//!
+//! None of its own. The listener is called when an operation is complete in every other respect; if it panics, the
+//! panic is the caller's, and the other entries that the same operation evicted go unannounced.
+
+mod stats;
+
+pub use stats::{FifoStats, Placed, Reason, TooHeavy};
+
+use crate::error::{ConfigError, positive};
+use crate::hash::{RandomState, random_state};
+use crate::raw::epoch::{self, Guard};
+use crate::raw::list::Node;
+use crate::raw::order::{Claim, MIN_HASH, Order};
+use crate::raw::table::Table;
+use crate::sync::{AtomicU64, Counter, MODEL, Ordering, relax};
+use crossbeam_utils::CachePadded;
+use std::borrow::Borrow;
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
+
+type Weigher<K, V> = Box<dyn Fn(&K, &V) -> u64 + Send + Sync>;
+type Listener<K, V> = Box<dyn Fn(&K, &V, Reason) + Send + Sync>;
+
+/// Shards of the index.
+const SHARDS: usize = if MODEL { 1 } else { 16 };
+
+/// A map that keeps at most `cap` entries, the newest by insertion.
+///
+/// # Examples
+///
+/// ```
+/// use tollgate::fifo::FifoMap;
+///
+/// let map = FifoMap::builder(2).build()?;
+/// for (key, value) in [("a", 1), ("b", 2), ("c", 3)] {
+///     map.insert(key, value).unwrap();
+/// }
+/// assert_eq!(map.get("a"), None);
+/// assert_eq!(map.snapshot(), [(1, "b", 2), (2, "c", 3)]);
+/// assert_eq!(map.stats().evicted(), 1);
+/// # Ok::<(), tollgate::error::ConfigError>(())
+/// ```
+pub struct FifoMap<K, V, S = RandomState> {
+    table: Table<K, Entry<V>>,
+    order: Order,
+    hasher: S,
+    cap: u64,
+    max_bytes: Option<u64>,
+    weigher: Option<Weigher<K, V>>,
+    listener: Option<Listener<K, V>>,
+    /// The next number.
+    tail: CachePadded<AtomicU64>,
+    /// Every lower number is dead.
+    floor: CachePadded<AtomicU64>,
+    /// Slots taken: at least the live entries, `cap` at most.
+    live: CachePadded<AtomicU64>,
+    /// Bytes taken: at least the live entries' weights, `max_bytes` at most.
+    bytes: CachePadded<AtomicU64>,
+    counts: stats::Counts,
+    warned: Counter,
+}
+
+struct Entry<V> {
+    seq: u64,
+    weight: u64,
+    value: V,
+}
+
+/// Slots and bytes that an operation has in hand.
+#[derive(Default)]
+struct Held {
+    slots: u64,
+    bytes: u64,
+}
+
+/// What an operation has evicted and not announced yet.
+type Fallen<'g, K, V> = Vec<(&'g Node<K, Entry<V>>, Reason)>;
+
+/// Configures a [`FifoMap`].
+pub struct Builder<K, V, S = RandomState> {
+    cap: u64,
+    max_bytes: Option<u64>,
+    weigher: Option<Weigher<K, V>>,
+    listener: Option<Listener<K, V>>,
+    hasher: S,
+}
+
+impl<K, V, S> Builder<K, V, S> {
+    /// Also keeps the sum of the entries' weights, as `weigh` tells them once per insert, at `max` or below.
+    #[must_use]
+    pub fn max_bytes(mut self, max: u64, weigh: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
+        self.max_bytes = Some(max);
+        self.weigher = Some(Box::new(weigh));
+        self
+    }
+
+    /// Is told of every entry that was evicted, when it is out of reach.
+    #[must_use]
+    pub fn listener(mut self, listen: impl Fn(&K, &V, Reason) + Send + Sync + 'static) -> Self {
+        self.listener = Some(Box::new(listen));
+        self
+    }
+
+    /// Hashes with `hasher`.
+    #[must_use]
+    pub fn hasher<T: BuildHasher>(self, hasher: T) -> Builder<K, V, T> {
+        let Self { cap, max_bytes, weigher, listener, .. } = self;
+        Builder { cap, max_bytes, weigher, listener, hasher }
+    }
+}
+
+impl<K, V, S> Builder<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// The map.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Zero`] for a cap of nothing.
+    pub fn build(self) -> Result<FifoMap<K, V, S>, ConfigError> {
+        let counter = || CachePadded::new(AtomicU64::new(0));
+        Ok(FifoMap {
+            cap: positive("cap", self.cap)?,
+            max_bytes: self.max_bytes.map(|max| positive("max_bytes", max)).transpose()?,
+            table: Table::new(SHARDS),
+            order: Order::new(),
+            hasher: self.hasher,
+            weigher: self.weigher,
+            listener: self.listener,
+            tail: counter(),
+            floor: counter(),
+            live: counter(),
+            bytes: counter(),
+            counts: stats::Counts::default(),
+            warned: Counter::default(),
+        })
+    }
+}
+
+impl<K, V> FifoMap<K, V> {
+    /// Starts a map of `cap` entries at most, with random seeds.
+    #[must_use]
+    pub fn builder(cap: u64) -> Builder<K, V> {
+        Builder { cap, max_bytes: None, weigher: None, listener: None, hasher: random_state() }
+    }
+}
+
+impl<K, V, S> FifoMap<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// Inserts at the back, or replaces the value in place: an entry that is there keeps its number. Evicts the oldest
+    /// if there is no room. O(1), expected; see the module for progress.
+    ///
+    /// Linearized where the entry is linked; the eviction before that, where the floor is raised.
+    ///
+    /// # Errors
+    ///
+    /// [`TooHeavy`] gives key and value back if they alone weigh more than the map may hold.
+    pub fn insert(&self, key: K, value: V) -> Result<Placed, TooHeavy<K, V>> {
+        let weight = self.weigher.as_ref().map_or(0, |weigh| weigh(&key, &value));
+        if let Some(max) = self.max_bytes.filter(|&max| weight > max) {
+            return Err(TooHeavy { key, value, weight, max });
+        }
+        let guard = epoch::pin();
+        let mut fallen = Vec::new();
+        let placed = self.place(key, value, weight, &guard, &mut fallen);
+        self.announce(fallen);
+        Ok(placed)
+    }
+
+    /// The value of `key`. Lock-free, expected O(1); writes no shared memory.
+    pub fn get<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+        V: Clone,
+    {
+        let guard = epoch::pin();
+        let found = self.table.get(self.hash(key), &guard, |k, entry| k.borrow() == key && self.alive(entry));
+        found.map(|node| node.value.value.clone())
+    }
+
+    /// Removes `key` and returns its value. Its place is free at once. Lock-free, expected O(1).
+    pub fn remove<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+        V: Clone,
+    {
+        let guard = epoch::pin();
+        let hash = self.hash(key);
+        let found = self.table.get(hash, &guard, |k, entry| k.borrow() == key && self.alive(entry))?;
+        let seq = found.value.seq;
+        if matches!(self.order.claim(seq, &guard), Claim::Lost) {
+            // Evicted, or removed by another thread, since we found it.
+            return None;
+        }
+        let mut held = Held { slots: 1, bytes: 0 };
+        let removed = self.unlink(hash, seq, &guard);
+        held.bytes += removed.map_or(0, |node| node.value.weight);
+        self.counts.add(Reason::Removed);
+        self.give_back(held);
+        // If its inserter was still on its way, it may have unlinked the entry for us.
+        Some(removed.unwrap_or(found).value.value.clone())
+    }
+
+    /// Evicts the oldest entries, `limit` at most, as long as `condition` holds of the oldest one, and returns how many
+    /// went. Each step is O(1), expected.
+    pub fn evict_while(&self, limit: usize, condition: impl Fn(&K, &V) -> bool) -> usize {
+        let guard = epoch::pin();
+        let mut fallen = Vec::new();
+        let mut held = Held::default();
+        let mut evicted = 0;
+        while evicted < limit {
+            let seq = self.order.first(&guard);
+            let Some(hash) = self.order.published(seq, &guard) else { break };
+            let oldest = self.table.get(hash, &guard, |_, entry| entry.seq == seq);
+            if !oldest.is_some_and(|node| condition(&node.key, &node.value.value)) {
+                break;
+            }
+            evicted += usize::from(self.evict(seq, Reason::Age, &mut held, &guard, &mut fallen));
+        }
+        self.give_back(held);
+        self.announce(fallen);
+        evicted
+    }
+
+    /// The entries with their numbers, oldest first; never more than the cap. O(n log n), weakly consistent.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<(u64, K, V)>
+    where
+        K: Clone,
+        V: Clone,
+    {
+        let guard = epoch::pin();
+        // Acquire: P5. Numbers from here on are too new for this walk.
+        let end = self.tail.load(Ordering::Acquire);
+        let seen = self.table.iter(&guard).filter(|node| node.value.seq < end && self.alive(&node.value));
+        let mut entries: Vec<_> =
+            seen.map(|node| (node.value.seq, node.key.clone(), node.value.value.clone())).collect();
+        entries.sort_unstable_by_key(|&(seq, ..)| seq);
+        entries
+    }
+
+    /// Slots taken: the live entries, and those of inserts and removals on their way. Never more than the cap.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    /// Whether there are no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Entries that the map keeps at most.
+    #[must_use]
+    pub fn cap(&self) -> u64 {
+        self.cap
+    }
+
+    /// What the map holds and what it dropped, by reason. Wait-free but for the search for the first number.
+    #[must_use]
+    pub fn stats(&self) -> FifoStats {
+        let tail = self.tail.load(Ordering::Acquire);
+        let first = self.order.first(&epoch::pin());
+        let bytes = self.bytes.load(Ordering::Relaxed);
+        self.counts.stats(self.len(), bytes, self.cap, (first < tail).then_some(first), tail.checked_sub(1))
+    }
+
+    fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+        self.hasher.hash_one(key).max(MIN_HASH)
+    }
+
+    fn alive(&self, entry: &Entry<V>) -> bool {
+        // Acquire: P5.
+        entry.seq >= self.floor.load(Ordering::Acquire)
+    }
+
+    fn place<'g>(
+        &'g self,
+        key: K,
+        value: V,
+        weight: u64,
+        guard: &'g Guard,
+        fallen: &mut Fallen<'g, K, V>,
+    ) -> Placed {
+        let hash = self.hash(&key);
+        let mut held = Held::default();
+        let mut number = None;
+        let (mut key, mut value) = (key, value);
+        loop {
+            let place = self.table.seek(hash, guard, |k, entry| *k == key && self.alive(entry));
+            let found = place.found();
+            // What is there counts towards what is needed.
+            let (slots, bytes) = found.map_or((1, weight), |old| (0, weight.saturating_sub(old.value.weight)));
+            let taken = u64::from(number.is_some());
+            if held.slots + taken < slots || held.bytes < bytes {
+                self.acquire(&mut held, slots - taken.min(slots), bytes, guard, fallen);
+                continue;
+            }
+            let seq = match found {
+                Some(old) => old.value.seq,
+                None => *number.get_or_insert_with(|| {
+                    held.slots -= 1;
+                    // AcqRel: P5, and P6 through the slot in hand.
+                    self.tail.fetch_add(1, Ordering::AcqRel)
+                }),
+            };
+            let node = self.table.node(hash, key, Entry { seq, weight, value });
+            let done = match found {
+                Some(_) => place.replace(node),
+                None => self.table.insert(hash, place, node, guard),
+            };
+            match done {
+                Ok(_) => {
+                    held.bytes = held.bytes + found.map_or(0, |old| old.value.weight) - weight;
+                    self.settle(hash, seq, found.is_some(), number, &mut held, guard, fallen);
+                    self.give_back(held);
+                    return Placed { seq, replaced: found.is_some() };
+                }
+                Err(node) => {
+                    let (k, entry) = node.into_parts();
+                    (key, value) = (k, entry.value);
+                }
+            }
+        }
+    }
+
+    /// After an entry was linked: publishes its number, or gives up the one that was not needed after all.
+    #[expect(clippy::too_many_arguments, reason = "the tail of `place`, split off to keep it on a screen")]
+    fn settle<'g>(
+        &'g self,
+        hash: u64,
+        seq: u64,
+        replaced: bool,
+        number: Option<u64>,
+        held: &mut Held,
+        guard: &'g Guard,
+        fallen: &mut Fallen<'g, K, V>,
+    ) {
+        if replaced {
+            if let Some(spare) = number {
+                // Unless an evictor was faster, and has the slot.
+                held.slots += u64::from(!matches!(self.order.claim(spare, guard), Claim::Lost));
+            }
+        } else if !self.order.publish(seq, hash, guard) {
+            // Overtaken by `cap` newer inserts, or removed: whoever claimed the number has the slot and left us the rest.
+            if let Some(node) = self.unlink(hash, seq, guard) {
+                held.bytes += node.value.weight;
+                fallen.push((node, Reason::Capacity));
+            }
+        }
+    }
+
+    /// Gets `slots` and `bytes` in hand: free ones, or those of the oldest entries.
+    fn acquire<'g>(
+        &'g self,
+        held: &mut Held,
+        slots: u64,
+        bytes: u64,
+        guard: &'g Guard,
+        fallen: &mut Fallen<'g, K, V>,
+    ) {
+        let max_bytes = self.max_bytes.unwrap_or(u64::MAX);
+        while held.slots < slots {
+            if take(&self.live, slots - held.slots, self.cap) {
+                held.slots = slots;
+            } else {
+                self.evict_oldest(Reason::Capacity, held, guard, fallen);
+            }
+        }
+        while held.bytes < bytes {
+            if take(&self.bytes, bytes - held.bytes, max_bytes) {
+                held.bytes = bytes;
+            } else {
+                self.evict_oldest(Reason::Bytes, held, guard, fallen);
+            }
+        }
+    }
+
+    fn evict_oldest<'g>(&'g self, reason: Reason, held: &mut Held, guard: &'g Guard, fallen: &mut Fallen<'g, K, V>) {
+        let seq = self.order.first(guard);
+        // Acquire: a number below `tail` was taken with a slot in hand.
+        if seq >= self.tail.load(Ordering::Acquire) {
+            // Every slot is in the hands of an operation on its way.
+            relax();
+        } else {
+            self.evict(seq, reason, held, guard, fallen);
+        }
+    }
+
+    /// Claims `seq`, the lowest number that was not dead. True if the caller was first.
+    fn evict<'g>(
+        &'g self,
+        seq: u64,
+        reason: Reason,
+        held: &mut Held,
+        guard: &'g Guard,
+        fallen: &mut Fallen<'g, K, V>,
+    ) -> bool {
+        let claim = self.order.claim(seq, guard);
+        // AcqRel: P5. Everything below is claimed, so this holds whether or not the claim was ours; what we evict
+        // after this has a higher number.
+        self.floor.fetch_max(seq + 1, Ordering::AcqRel);
+        let published = match claim {
+            Claim::Lost => return false,
+            Claim::Unpublished => None,
+            Claim::Published(hash) => Some(hash),
+        };
+        held.slots += 1;
+        self.counts.add(reason);
+        if self.warned.first() {
+            tracing::warn!(cap = self.cap, max_bytes = self.max_bytes, "first eviction: the oldest entries go from now on");
+        }
+        if let Some(node) = published.and_then(|hash| self.unlink(hash, seq, guard)) {
+            held.bytes += node.value.weight;
+            fallen.push((node, reason));
+        }
+        true
+    }
+
+    /// Takes the entry of a claimed number out of the index.
+    fn unlink<'g>(&'g self, hash: u64, seq: u64, guard: &'g Guard) -> Option<&'g Node<K, Entry<V>>> {
+        loop {
+            let place = self.table.seek(hash, guard, |_, entry| entry.seq == seq);
+            let found = place.found()?;
+            if self.table.remove(hash, place) {
+                return Some(found);
+            }
+        }
+    }
+
+    fn give_back(&self, held: Held) {
+        // Release: P6.
+        if held.slots > 0 {
+            self.live.fetch_sub(held.slots, Ordering::Release);
+        }
+        if held.bytes > 0 {
+            self.bytes.fetch_sub(held.bytes, Ordering::Release);
+        }
+    }
+
+    fn announce(&self, fallen: Fallen<'_, K, V>) {
+        if let Some(listen) = &self.listener {
+            for (node, reason) in fallen {
+                listen(&node.key, &node.value.value, reason);
+            }
+        }
+    }
+}
+
+/// Takes `want` of what is left below `max`.
+fn take(pool: &AtomicU64, want: u64, max: u64) -> bool {
+    // Acquire: P6.
+    let taken = pool.fetch_update(Ordering::Acquire, Ordering::Relaxed, |used| {
+        used.checked_add(want).filter(|&sum| sum <= max)
+    });
+    taken.is_ok()
+}
+
+impl<K, V, S> fmt::Debug for FifoMap<K, V, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FifoMap").field("cap", &self.cap).field("len", &self.table.len()).finish_non_exhaustive()
+    }
+}
+
+impl<K, V, S> fmt::Debug for Builder<K, V, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("cap", &self.cap).field("max_bytes", &self.max_bytes).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,591 @@
+//! Task sessions: who may call which tools, how often, until when.
+//!
+//! # Admission
+//!
+//! One batch of tool names is one decision, all or nothing, checked in upstream's order (arbiter-session): not found,
+//! agent mismatch, closed, expired, budget, tools, rate. It costs one pin, one clock read, one lookup and one
+//! compare-and-swap of the session's [`Meter`], which is its linearization point. There is no store-wide lock and no
+//! scan on this path.
+//!
+//! # Closing for an agent
+//!
+//! The sessions of an agent share a *roster*, whose own meter counts the active ones against the per-agent cap.
+//! [`close_for_agent`](SessionStore::close_for_agent) shuts that meter: at that instant all of them are closed. Whoever
+//! meets a session of a closed roster shuts the session's meter before it answers, so that no session is seen closed
+//! and then admits a call that was on its way.
+//!
+//! # Full
+//!
+//! A store at its capacity sweeps what is expired or closed, then refuses. An agent at its cap has its own expired
+//! sessions looked through, then is refused. Sessions otherwise stay, expired and closed ones included, until
+//! [`sweep`](SessionStore::sweep), so that their callers are told why.
+//!
+//! # Memory
+//!
+//! A session takes about 330 bytes plus the strings of its request, in the map, its agent's roster and the deadline
+//! queue together; an agent with sessions about 1 KiB.
+
+#![forbid(unsafe_code)]
+
+mod error;
+mod request;
+
+pub use error::SessionError;
+pub use request::{Sensitivity, SessionConfig, SessionRequest, Tools};
+
+use crate::budget::{Denied, Limits, Meter, Spent, Status as MeterStatus};
+use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::deadline::{DeadlineQueue, Next};
+use crate::error::ConfigError;
+use crate::hash::random_state;
+use crate::map::ShardedMap;
+use crate::sync::{Counter, MODEL};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Time limits below this are raised to it (upstream's rule).
+const MIN_TIME_LIMIT: Duration = Duration::from_secs(1);
+/// Entries that a full store looks at in one go, before it looks again whether there is room.
+const SWEEP_STEP: usize = 256;
+
+/// A session's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// It admits calls as far as its limits allow.
+    Active,
+    /// Its time limit has passed.
+    Expired,
+    /// It was closed.
+    Closed,
+}
+
+/// What a session has used and has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Calls admitted, this batch included.
+    pub calls_made: u64,
+    /// Calls that the budget has left.
+    pub calls_remaining: u64,
+    /// Time until the session expires.
+    pub time_remaining: Duration,
+    /// Calls in the present rate window; zero without a rate limit.
+    pub window_calls: u64,
+}
+
+/// A session as it was at one moment.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SessionInfo {
+    /// Its id.
+    pub id: Uuid,
+    /// The agent it belongs to.
+    pub agent: Uuid,
+    /// Its state.
+    pub status: Status,
+    /// What it has used.
+    pub usage: Usage,
+    /// Its call budget.
+    pub budget: u64,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// The last instant at which it is alive.
+    pub expires_after: Timestamp,
+    /// What was asked for when it was created.
+    pub request: Arc<SessionRequest>,
+}
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Swept {
+    /// Sessions removed.
+    pub removed: u64,
+    /// Whether the limit was reached first.
+    pub more: bool,
+}
+
+/// A [`SessionStore`] in numbers. Each is exact when nothing moves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionStats {
+    /// Sessions held, expired and closed ones included.
+    pub live: u64,
+    /// Sessions that may be held.
+    pub capacity: u64,
+    /// Agents with a roster.
+    pub agents: u64,
+    /// Sessions created so far.
+    pub created: u64,
+    /// Sessions closed by name so far, one by one or with their agent's.
+    pub closed: u64,
+    /// Sessions found expired so far.
+    pub expired: u64,
+    /// Sessions removed so far.
+    pub removed: u64,
+    /// Creations refused because the store was full.
+    pub refused_full: u64,
+}
+
+/// Sessions with call budgets, rate limits and time limits.
+///
+/// A cheap handle: clones share the sessions.
+///
+/// # Examples
+///
+/// ```
+/// use tollgate::session::{SessionConfig, SessionRequest, SessionStore, Tools};
+/// use uuid::Uuid;
+///
+/// let store = SessionStore::new(SessionConfig::new())?;
+/// let agent = Uuid::new_v4();
+/// let id = store.create(SessionRequest::new(agent).budget(2).tools(Tools::only(["search", "read"])))?;
+///
+/// let usage = store.admit(&id, Some(&agent), &["search", "read"])?;
+/// assert_eq!((usage.calls_made, usage.calls_remaining), (2, 0));
+/// assert_eq!(store.admit(&id, Some(&agent), &["read"]).unwrap_err().http_status(), 429);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct SessionStore<C: Clock = SystemClock> {
+    shared: Arc<Shared<C>>,
+}
+
+struct Shared<C> {
+    sessions: ShardedMap<Uuid, Session>,
+    rosters: ShardedMap<Uuid, Arc<Roster>>,
+    /// Sessions by the first instant at which they may be swept.
+    queue: DeadlineQueue<Uuid>,
+    /// Sessions held, against the capacity.
+    room: Meter,
+    sessions_per_agent: u64,
+    clock: C,
+    /// Creations begun, whether or not they came through.
+    begun: Counter,
+    created: Counter,
+    closed: Counter,
+    expired: Counter,
+    removed: Counter,
+    refused_full: Counter,
+}
+
+/// The active sessions of one agent. Replaced by a fresh one when it is closed.
+struct Roster {
+    /// Active sessions, against the cap per agent.
+    active: Meter,
+    members: ShardedMap<Uuid, ()>,
+}
+
+struct Session {
+    meter: Meter,
+    roster: Arc<Roster>,
+    created_at: Timestamp,
+    /// The last instant at which it is alive.
+    expires_after: Timestamp,
+    request: Arc<SessionRequest>,
+}
+
+impl Session {
+    /// Its state at `now`, settled first: an active session of a closed roster is closed, one past its time expires.
+    fn settle(&self, now: Timestamp, expired: &Counter) -> MeterStatus {
+        let status = self.meter.status();
+        if status != MeterStatus::Open {
+            return status;
+        }
+        if self.roster.active.status() != MeterStatus::Open {
+            return self.meter.shut(MeterStatus::Closed).map_or_else(|was| was, |_| MeterStatus::Closed);
+        }
+        if now > self.expires_after {
+            return match self.meter.shut(MeterStatus::Expired) {
+                Ok(_) => {
+                    expired.add(1);
+                    self.leave_roster();
+                    MeterStatus::Expired
+                }
+                Err(was) => was,
+            };
+        }
+        status
+    }
+
+    /// Gives the roster's place back. Whoever shut the session's meter calls this, once.
+    fn leave_roster(&self) {
+        // A closed roster has counted the session already.
+        let _ = self.roster.active.refund(1);
+    }
+
+    fn usage(&self, spent: Spent, now: Timestamp) -> Usage {
+        Usage {
+            calls_made: spent.calls,
+            calls_remaining: spent.remaining,
+            time_remaining: self.expires_after.saturating_since(now),
+            window_calls: spent.window_calls,
+        }
+    }
+
+    fn info(&self, id: Uuid, now: Timestamp, expired: &Counter) -> SessionInfo {
+        let status = match self.settle(now, expired) {
+            MeterStatus::Open => Status::Active,
+            MeterStatus::Expired => Status::Expired,
+            MeterStatus::Closed => Status::Closed,
+        };
+        SessionInfo {
+            id,
+            agent: self.request.agent,
+            status,
+            usage: self.usage(self.meter.spent_at(now), now),
+            budget: self.request.budget,
+            created_at: self.created_at,
+            expires_after: self.expires_after,
+            request: Arc::clone(&self.request),
+        }
+    }
+}
+
+impl SessionStore {
+    /// An empty store on the system clock.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Zero`] if the capacity or the cap per agent is zero.
+    pub fn new(config: SessionConfig) -> Result<Self, ConfigError> {
+        Self::with_clock(config, SystemClock)
+    }
+}
+
+impl<C: Clock> SessionStore<C> {
+    /// An empty store on `clock`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](SessionStore::new).
+    pub fn with_clock(config: SessionConfig, clock: C) -> Result<Self, ConfigError> {
+        let (capacity, sessions_per_agent) = config.validated()?;
+        let shared = Shared {
+            sessions: ShardedMap::new(),
+            rosters: ShardedMap::new(),
+            queue: DeadlineQueue::new(),
+            room: Meter::new(Limits::new(capacity), Timestamp::ZERO)?,
+            sessions_per_agent,
+            clock,
+            begun: Counter::default(),
+            created: Counter::default(),
+            closed: Counter::default(),
+            expired: Counter::default(),
+            removed: Counter::default(),
+            refused_full: Counter::default(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Creates a session. Lock-free, O(1) unless the agent or the store is at its cap: then it looks through the
+    /// agent's sessions, or sweeps the store, first.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Config`] for limits that cannot be honoured, [`SessionError::TooManySessions`] at the agent's
+    /// cap, [`SessionError::Full`] at the store's. Nothing is left behind.
+    pub fn create(&self, mut request: SessionRequest) -> Result<Uuid, SessionError> {
+        let shared = &*self.shared;
+        let now = shared.now();
+        if request.time_limit < MIN_TIME_LIMIT {
+            tracing::warn!(asked = ?request.time_limit, raised_to = ?MIN_TIME_LIMIT, "time limit too short");
+            request.time_limit = MIN_TIME_LIMIT;
+        }
+        let meter = Meter::new(request.limits(), now)?;
+        let id = self.shared.fresh_id();
+        let roster = shared.enlist(id, request.agent, now)?;
+        if let Err(full) = shared.find_room(now) {
+            roster.members.pin().remove(&id);
+            let _ = roster.active.refund(1);
+            shared.disband(request.agent, &roster);
+            return Err(full);
+        }
+        let expires_after = now.saturating_add(request.time_limit);
+        let sweep_at = expires_after.saturating_add(Duration::from_nanos(1));
+        let closed_meanwhile = Arc::clone(&roster);
+        let session = Session { meter, roster, created_at: now, expires_after, request: Arc::new(request) };
+        shared.sessions.pin().insert(id, session);
+        shared.queue.add(id, sweep_at);
+        shared.created.add(1);
+        if closed_meanwhile.active.status() != MeterStatus::Open {
+            // Closed with its agent's before it was in the map: it may be swept at once.
+            shared.bring_forward(id, now);
+        }
+        Ok(id)
+    }
+
+    /// Admits a batch of tool calls, all or nothing. Lock-free; see the module for its cost and linearization point.
+    ///
+    /// An empty batch is admitted by any active session and consumes nothing. Without an `agent` the session's owner is
+    /// not checked, as upstream allows.
+    ///
+    /// # Errors
+    ///
+    /// The first limit that refuses, in the module's order. Nothing is consumed.
+    pub fn admit<T: AsRef<str>>(&self, id: &Uuid, agent: Option<&Uuid>, tools: &[T]) -> Result<Usage, SessionError> {
+        self.admit_at(id, agent, tools, self.shared.clock.now())
+    }
+
+    /// As [`admit`](Self::admit), at a time that the caller has read from the store's clock.
+    ///
+    /// # Errors
+    ///
+    /// As for [`admit`](Self::admit).
+    pub fn admit_at<T: AsRef<str>>(
+        &self,
+        id: &Uuid,
+        agent: Option<&Uuid>,
+        tools: &[T],
+        now: Timestamp,
+    ) -> Result<Usage, SessionError> {
+        let shared = &*self.shared;
+        let now = now.max(shared.queue.high_water());
+        let sessions = shared.sessions.pin();
+        let session = sessions.get(id).ok_or(SessionError::NotFound)?;
+        if agent.is_some_and(|agent| *agent != session.request.agent) {
+            return Err(SessionError::AgentMismatch);
+        }
+        match session.settle(now, &shared.expired) {
+            MeterStatus::Open => {}
+            shut => return Err(SessionError::of_status(shut)),
+        }
+        let asked = tools.len() as u64;
+        if let Some(index) = session.request.tools.first_unauthorized(tools) {
+            // The budget comes before the tools, and a session that was shut meanwhile before both.
+            let spent = session.meter.spent_at(now);
+            return Err(match spent.status {
+                MeterStatus::Open if asked > spent.remaining => {
+                    SessionError::BudgetExceeded { asked, limit: session.request.budget, used: spent.calls }
+                }
+                MeterStatus::Open => SessionError::ToolNotAuthorized { index },
+                shut => SessionError::of_status(shut),
+            });
+        }
+        let spent = session.meter.admit(asked, now)?;
+        Ok(session.usage(spent, now))
+    }
+
+    /// The session as it is now. Lock-free.
+    #[must_use]
+    pub fn get(&self, id: &Uuid) -> Option<SessionInfo> {
+        let now = self.shared.now();
+        let sessions = self.shared.sessions.pin();
+        sessions.get(id).map(|session| session.info(*id, now, &self.shared.expired))
+    }
+
+    /// All sessions, in no particular order. O(n), weakly consistent.
+    #[must_use]
+    pub fn list(&self) -> Vec<SessionInfo> {
+        let now = self.shared.now();
+        let sessions = self.shared.sessions.pin();
+        sessions.iter().map(|(id, session)| session.info(*id, now, &self.shared.expired)).collect()
+    }
+
+    /// The agent's sessions, in no particular order, those closed with
+    /// [`close_for_agent`](Self::close_for_agent) excepted. O(the agent's sessions).
+    #[must_use]
+    pub fn list_for_agent(&self, agent: &Uuid) -> Vec<SessionInfo> {
+        let Some(roster) = self.shared.rosters.get(agent) else { return Vec::new() };
+        roster.members.pin().iter().filter_map(|(id, ())| self.get(id)).collect()
+    }
+
+    /// The agent's active sessions. O(the agent's sessions).
+    #[must_use]
+    pub fn count_active(&self, agent: &Uuid) -> u64 {
+        let Some(roster) = self.shared.rosters.get(agent) else { return 0 };
+        self.shared.settle_members(&roster, self.shared.now());
+        let spent = roster.active.spent_at(Timestamp::ZERO);
+        if spent.status == MeterStatus::Open { spent.calls } else { 0 }
+    }
+
+    /// Closes a session, an expired one too. Lock-free, O(1).
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::NotFound`], [`SessionError::Closed`] if it was closed before.
+    pub fn close(&self, id: &Uuid) -> Result<(), SessionError> {
+        let shared = &*self.shared;
+        let now = shared.now();
+        let sessions = shared.sessions.pin();
+        let session = sessions.get(id).ok_or(SessionError::NotFound)?;
+        session.settle(now, &shared.expired);
+        let before = session.meter.shut(MeterStatus::Closed).map_err(|_| SessionError::Closed)?;
+        if before.status == MeterStatus::Open {
+            session.leave_roster();
+        }
+        shared.closed.add(1);
+        shared.bring_forward(*id, now);
+        Ok(())
+    }
+
+    /// Closes all active sessions of an agent at one instant, and returns how many there were. That instant does not
+    /// depend on how many there are; the call then walks over the agent's sessions to have them swept.
+    pub fn close_for_agent(&self, agent: &Uuid) -> u64 {
+        let shared = &*self.shared;
+        let now = shared.now();
+        let Some(roster) = shared.rosters.get(agent) else { return 0 };
+        shared.settle_members(&roster, now);
+        // The linearization point. A roster that is shut was closed by another call.
+        let closed = roster.active.shut(MeterStatus::Closed).map_or(0, |spent| spent.calls);
+        shared.drop_roster(agent, &roster);
+        shared.closed.add(closed);
+        for (id, ()) in roster.members.pin().iter() {
+            shared.bring_forward(*id, now);
+        }
+        closed
+    }
+
+    /// Removes expired and closed sessions, looking at `limit` at most. Lock-free, and never in the way of an
+    /// admission.
+    pub fn sweep(&self, limit: usize) -> Swept {
+        self.shared.sweep(self.shared.clock.now(), limit)
+    }
+
+    /// The store in numbers.
+    #[must_use]
+    pub fn stats(&self) -> SessionStats {
+        let shared = &*self.shared;
+        SessionStats {
+            live: shared.room.spent_at(Timestamp::ZERO).calls,
+            capacity: shared.room.limits().budget,
+            agents: shared.rosters.len(),
+            created: shared.created.get(),
+            closed: shared.closed.get(),
+            expired: shared.expired.get(),
+            removed: shared.removed.get(),
+            refused_full: shared.refused_full.get(),
+        }
+    }
+}
+
+impl<C: Clock> Shared<C> {
+    /// The clock's time, or that of the latest sweep if the clock has stepped back since.
+    fn now(&self) -> Timestamp {
+        self.clock.now().max(self.queue.high_water())
+    }
+
+    /// A random id, or a numbered one in a model, whose every run must be alike.
+    fn fresh_id(&self) -> Uuid {
+        let number = self.begun.next();
+        if MODEL { Uuid::from_u128(number.into()) } else { Uuid::new_v4() }
+    }
+
+    /// Takes a place for session `id` on its agent's roster.
+    fn enlist(&self, id: Uuid, agent: Uuid, now: Timestamp) -> Result<Arc<Roster>, SessionError> {
+        loop {
+            let roster = self.roster(agent)?;
+            // A member before it is counted, so that whoever closes the roster after it was counted finds it.
+            roster.members.pin().insert(id, ());
+            let mut admitted = roster.active.admit(1, now);
+            if matches!(admitted, Err(Denied::Budget { .. })) {
+                self.settle_members(&roster, now);
+                admitted = roster.active.admit(1, now);
+            }
+            match admitted {
+                Ok(_) => return Ok(roster),
+                Err(Denied::Shut(_)) => self.drop_roster(&agent, &roster),
+                Err(_) => {
+                    roster.members.pin().remove(&id);
+                    return Err(SessionError::TooManySessions { max: self.sessions_per_agent });
+                }
+            }
+        }
+    }
+
+    fn roster(&self, agent: Uuid) -> Result<Arc<Roster>, SessionError> {
+        if let Some(roster) = self.rosters.get(&agent) {
+            return Ok(roster);
+        }
+        let active = Meter::new(Limits::new(self.sessions_per_agent), Timestamp::ZERO)?;
+        let members = ShardedMap::with_shards_and_hasher(1, random_state());
+        let rosters = self.rosters.pin();
+        let roster = match rosters.try_insert(agent, Arc::new(Roster { active, members })) {
+            Ok(roster) => Arc::clone(roster),
+            Err(exists) => Arc::clone(exists.current),
+        };
+        Ok(roster)
+    }
+
+    fn drop_roster(&self, agent: &Uuid, roster: &Arc<Roster>) {
+        self.rosters.pin().remove_if(agent, |other| Arc::ptr_eq(other, roster));
+    }
+
+    /// Drops a roster that nobody is on any more.
+    fn disband(&self, agent: Uuid, roster: &Arc<Roster>) {
+        // Shutting it tells a `create` that is at it to start anew.
+        if roster.members.is_empty() && roster.active.shut_if(MeterStatus::Closed, |spent| spent.calls == 0).is_ok() {
+            self.drop_roster(&agent, roster);
+        }
+    }
+
+    /// Expires the sessions of a roster whose time is over, which gives their places back.
+    fn settle_members(&self, roster: &Roster, now: Timestamp) {
+        let sessions = self.sessions.pin();
+        for (id, ()) in roster.members.pin().iter() {
+            if let Some(session) = sessions.get(id) {
+                session.settle(now, &self.expired);
+            }
+        }
+    }
+
+    /// Takes one place of the capacity, sweeping if there is none.
+    fn find_room(&self, now: Timestamp) -> Result<(), SessionError> {
+        while self.room.admit(1, now).is_err() {
+            let swept = self.sweep(now, SWEEP_STEP);
+            if swept.removed == 0 && !swept.more {
+                // What another thread's sweep removed since the last look counts too.
+                if self.room.admit(1, now).is_ok() {
+                    return Ok(());
+                }
+                let capacity = self.room.limits().budget;
+                if self.refused_full.first() {
+                    tracing::warn!(capacity, "session store is full: creations are refused");
+                }
+                return Err(SessionError::Full { capacity });
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets a session that is closed be swept from now on.
+    fn bring_forward(&self, id: Uuid, now: Timestamp) {
+        self.queue.add(id, now);
+        // Its other entry finds nothing when its time comes.
+        self.queue.note_stale();
+    }
+
+    fn sweep(&self, now: Timestamp, limit: usize) -> Swept {
+        let mut removed = 0;
+        let swept = self.queue.sweep(now, limit, |id, _| {
+            let now = self.queue.high_water().max(now);
+            let sessions = self.sessions.pin();
+            let Some(session) = sessions.get(id) else { return Next::Drop };
+            if session.settle(now, &self.expired) == MeterStatus::Open {
+                return Next::KeepUntil(session.expires_after.saturating_add(Duration::from_nanos(1)));
+            }
+            if sessions.remove(id).is_some() {
+                removed += 1;
+                session.roster.members.pin().remove(id);
+                self.disband(session.request.agent, &session.roster);
+                let _ = self.room.refund(1);
+            }
+            Next::Drop
+        });
+        self.removed.add(removed);
+        Swept { removed, more: swept.more }
+    }
+}
+
+impl<C: Clock> Clone for SessionStore<C> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<C: Clock> fmt::Debug for SessionStore<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionStore").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
