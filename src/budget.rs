@@ -389,4 +389,3 @@ impl fmt::Debug for Meter {
         f.debug_struct("Meter").field("limits", &self.limits).field("state", &self.load()).finish()
     }
 }
-

@@ -45,7 +45,7 @@ use crate::hash::{RandomState, random_state};
 use crate::raw::epoch::{self, Guard};
 use crate::raw::stack::{Loose, Stack};
 use crate::raw::table::Table;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Counter, Ordering};
 use crossbeam_utils::CachePadded;
 use std::fmt;
 use std::hash::BuildHasher;
@@ -104,8 +104,8 @@ pub struct DeadlineQueue<K> {
     /// The latest deadline of any entry visited as due.
     dropped_through: AtomicU64,
     era: AtomicU64,
-    len: CachePadded<AtomicU64>,
-    stale: AtomicU64,
+    len: CachePadded<Counter>,
+    stale: Counter,
 }
 
 struct Entry<K> {
@@ -148,16 +148,15 @@ impl<K: Send + Sync + 'static> DeadlineQueue<K> {
             high_water: CachePadded::new(AtomicU64::new(0)),
             dropped_through: AtomicU64::new(0),
             era: AtomicU64::new(0),
-            len: CachePadded::new(AtomicU64::new(0)),
-            stale: AtomicU64::new(0),
+            len: CachePadded::default(),
+            stale: Counter::default(),
         }
     }
 
     /// Adds an entry that is due when `deadline <= now`. One at [`Timestamp::MAX`] never is. Lock-free, O(1).
     pub fn add(&self, key: K, deadline: Timestamp) {
         let guard = epoch::pin();
-        // Relaxed: a count.
-        self.len.fetch_add(1, Ordering::Relaxed);
+        self.len.up();
         let item = Loose::new(Entry { key, deadline: AtomicU64::new(deadline.as_nanos()) });
         // Relaxed: any time and era that ever were lead to a bucket that sweeps will find ripe in time.
         self.put(item, self.high_water.load(Ordering::Relaxed), self.era.load(Ordering::Relaxed), &guard);
@@ -165,10 +164,10 @@ impl<K: Send + Sync + 'static> DeadlineQueue<K> {
 
     /// Says that the key of one entry is gone, so that the entry may go before its deadline. Lock-free.
     pub fn note_stale(&self) {
-        // Relaxed: counts that decide when to look, not what is found.
-        let stale = self.stale.fetch_add(1, Ordering::Relaxed) + 1;
-        let due = stale >= MIN_STALE && stale > self.len.load(Ordering::Relaxed) / 2;
-        if due && self.stale.compare_exchange(stale, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        let stale = self.stale.up();
+        if stale >= MIN_STALE && stale > self.len() / 2 {
+            self.stale.take(stale);
+            // Relaxed: it decides when to look, not what is found.
             self.era.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -239,7 +238,7 @@ impl<K: Send + Sync + 'static> DeadlineQueue<K> {
     /// Entries held, stale ones included.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.len.load(Ordering::Relaxed)
+        self.len.get()
     }
 
     /// Whether there are no entries.
@@ -253,7 +252,7 @@ impl<K: Send + Sync + 'static> DeadlineQueue<K> {
         match next {
             Next::Drop => {
                 item.discard(guard);
-                self.len.fetch_sub(1, Ordering::Relaxed);
+                self.len.down();
                 true
             }
             Next::KeepUntil(deadline) => {

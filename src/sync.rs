@@ -21,11 +21,27 @@ pub(crate) const MODEL: bool = cfg!(tollgate_loom);
 
 /// A statistic: counts, orders nothing, and may be read while it moves.
 ///
-/// Stores count through this type so that they need no atomics of their own.
+/// Stores count through this type so that they need no atomics of their own. Never loom's: a count that nothing depends
+/// on would only multiply a model's interleavings.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(std::sync::atomic::AtomicU64);
 
 impl Counter {
+    /// Adds one and answers the count after.
+    pub(crate) fn up(&self) -> u64 {
+        self.next().wrapping_add(1)
+    }
+
+    /// Takes `n` away.
+    pub(crate) fn take(&self, n: u64) {
+        self.0.fetch_sub(n, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Takes one away.
+    pub(crate) fn down(&self) {
+        self.take(1);
+    }
+
     /// Adds `n`.
     pub(crate) fn add(&self, n: u64) {
         self.0.fetch_add(n, std::sync::atomic::Ordering::Relaxed);

@@ -55,9 +55,8 @@ pub(crate) fn drive(
         for number in 1..=threads {
             let own = Tally::new().map_err(Failure::Run)?;
             let (shared, door) = (&shared, &door);
-            let spawned =
-                thread::Builder::new().spawn_scoped(scope, move || worker(shared, door, own));
-            let what = |error| format!("thread {number} of {threads} cannot be started: {error}");
+            let spawned = thread::Builder::new().spawn_scoped(scope, move || worker(shared, door, own));
+            let what = |error: std::io::Error| format!("thread {number} of {threads} cannot be started: {error}");
             workers.push(spawned.map_err(|error| Failure::Run(what(error)))?);
         }
         let barrier = Arc::new(Barrier::new(threads + 1));
@@ -72,9 +71,7 @@ pub(crate) fn drive(
 
         let mut sum = Tally::new().map_err(Failure::Run)?;
         for worker in workers {
-            let own = worker
-                .join()
-                .map_err(|_| Failure::Run("a worker panicked".to_owned()))?;
+            let own = worker.join().map_err(|_| Failure::Run("a worker panicked".to_owned()))?;
             sum.add(&own).map_err(Failure::Run)?;
         }
         outcome.unwrap_or_else(|_| Err(Failure::Run("the coordinator panicked".to_owned())))?;
@@ -123,23 +120,14 @@ impl<'g> Shared<'g> {
         for tick in ticks {
             self.gateway.set_time(tick.at_ms);
             // Copy by copy, so that a store without enough room is full at the same session every time.
-            let mut starts: Vec<usize> = tick
-                .starts
-                .iter()
-                .flat_map(|&at| self.gateway.places(at))
-                .collect();
+            let mut starts: Vec<usize> = tick.starts.iter().flat_map(|&at| self.gateway.places(at)).collect();
             starts.sort_unstable();
             for place in starts {
                 self.gateway.start(place)?;
             }
             let mut groups: Vec<Group> = (tick.groups.iter())
                 .flat_map(|group| {
-                    self.gateway
-                        .places(group.session)
-                        .map(move |session| Group {
-                            session,
-                            ..group.clone()
-                        })
+                    self.gateway.places(group.session).map(move |session| Group { session, ..group.clone() })
                 })
                 .collect();
             let turns: usize = groups.iter().map(|group| group.turns.len()).sum();
@@ -147,11 +135,7 @@ impl<'g> Shared<'g> {
             self.run(Phase::Turns(groups), barrier)?;
             bar.inc(turns as u64);
 
-            let mut ends: Vec<usize> = tick
-                .ends
-                .iter()
-                .flat_map(|&at| self.gateway.places(at))
-                .collect();
+            let mut ends: Vec<usize> = tick.ends.iter().flat_map(|&at| self.gateway.places(at)).collect();
             random.shuffle(&mut ends);
             self.run(Phase::Ends(ends), barrier)?;
             self.gateway.sweep();
@@ -170,9 +154,7 @@ impl<'g> Shared<'g> {
         barrier.wait();
         barrier.wait();
         let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        failure
-            .take()
-            .map_or(Ok(()), |what| Err(Failure::Run(what)))
+        failure.take().map_or(Ok(()), |what| Err(Failure::Run(what)))
     }
 
     /// A worker's share of a phase.
@@ -190,14 +172,10 @@ impl<'g> Shared<'g> {
                 Phase::Stop => return Ok(ControlFlow::Break(())),
                 _ if stop => return Ok(ControlFlow::Continue(())),
                 Phase::Turns(groups) => {
-                    groups[from..to]
-                        .iter()
-                        .try_for_each(|group| self.turns(group, own))?;
+                    groups[from..to].iter().try_for_each(|group| self.turns(group, own))?;
                 }
                 Phase::Ends(places) => {
-                    places[from..to]
-                        .iter()
-                        .try_for_each(|&place| self.gateway.end(place, own))?;
+                    places[from..to].iter().try_for_each(|&place| self.gateway.end(place, own))?;
                 }
             }
         }
@@ -205,18 +183,13 @@ impl<'g> Shared<'g> {
 
     fn turns(&self, group: &Group, own: &mut Tally) -> Result<(), String> {
         let turns = &self.gateway.turns(group.session)[group.turns.clone()];
-        turns
-            .iter()
-            .try_for_each(|turn| self.gateway.turn(group.session, turn, own))
+        turns.iter().try_for_each(|turn| self.gateway.turn(group.session, turn, own))
     }
 
     /// Notes what went wrong, if it is the first thing.
     fn fail(&self, what: String) {
         self.failed.store(true, Ordering::Relaxed);
-        self.failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(what);
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(what);
     }
 }
 

@@ -56,11 +56,7 @@ enum Verdict {
 }
 
 impl<'r> Gateway<'r> {
-    pub(crate) fn new(
-        options: &Options,
-        recordings: &'r [Recording],
-        ticks: &[Tick],
-    ) -> Result<Self, Failure> {
+    pub(crate) fn new(options: &Options, recordings: &'r [Recording], ticks: &[Tick]) -> Result<Self, Failure> {
         let time_limit = Duration::from_secs(options.time_limit);
         // A session still admits at the last instant of its time. Its token outlives that instant, so that it is
         // always the session which says that the time is over.
@@ -68,31 +64,15 @@ impl<'r> Gateway<'r> {
         let seats = seats(options, recordings, token_life);
         let count = seats.len() as u64;
         let session_cap = options.session_cap.unwrap_or(count);
-        let clock = ManualClock::new(Timestamp::from_millis(
-            ticks.first().map_or(0, |tick| tick.at_ms),
-        ));
+        let clock = ManualClock::new(Timestamp::from_millis(ticks.first().map_or(0, |tick| tick.at_ms)));
 
         let config = SessionConfig::new().capacity(session_cap);
         let sessions = SessionStore::with_clock(config, clock.clone()).map_err(refused_option)?;
-        let config = RevocationConfig::new()
-            .capacity(count.max(1))
-            .max_token_life(token_life);
-        let revocations =
-            RevocationSet::with_clock(config, clock.clone()).map_err(refused_option)?;
+        let config = RevocationConfig::new().capacity(count.max(1)).max_token_life(token_life);
+        let revocations = RevocationSet::with_clock(config, clock.clone()).map_err(refused_option)?;
         let traces = TraceStore::new(options.trace_cap).map_err(refused_option)?;
         let (budget, rate) = (options.budget, options.rate);
-        Ok(Self {
-            recordings,
-            seats,
-            budget,
-            rate,
-            time_limit,
-            session_cap,
-            clock,
-            sessions,
-            revocations,
-            traces,
-        })
+        Ok(Self { recordings, seats, budget, rate, time_limit, session_cap, clock, sessions, revocations, traces })
     }
 
     /// Where `session` of the input sits in each copy.
@@ -124,12 +104,8 @@ impl<'r> Gateway<'r> {
             SessionError::Config(error) => refused_option(error),
             error => Failure::Run(self.complaint(place, error)),
         })?;
-        seat.id
-            .set(id)
-            .map_err(|_| Failure::Run(self.complaint(place, "it started twice")))?;
-        let tracked = self
-            .revocations
-            .track(seat.agent, seat.token, seat.expires_at);
+        seat.id.set(id).map_err(|_| Failure::Run(self.complaint(place, "it started twice")))?;
+        let tracked = self.revocations.track(seat.agent, seat.token, seat.expires_at);
         tracked.map_err(|error| Failure::Run(self.complaint(place, error)))
     }
 
@@ -143,10 +119,7 @@ impl<'r> Gateway<'r> {
         let begun = stopwatch();
         let verdict = self.admit(place, &turn.tools)?;
         let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        tally
-            .admit_ns
-            .record(nanos)
-            .map_err(|error| format!("a latency cannot be recorded: {error}"))?;
+        tally.admit_ns.record(nanos).map_err(|error| format!("a latency cannot be recorded: {error}"))?;
 
         let calls = turn.tools.len() as u64;
         tally.offered += calls;
@@ -197,11 +170,7 @@ impl<'r> Gateway<'r> {
 
     /// The call that must be refused. If it is not, the sums do not close.
     fn extra_call(&self, place: usize, tally: &mut Tally) -> Result<(), String> {
-        let tool = self
-            .recording(place)
-            .tools
-            .first()
-            .map_or("none", String::as_str);
+        let tool = self.recording(place).tools.first().map_or("none", String::as_str);
         tally.offered += 1;
         let standing = self.standing(&self.seats[place]);
         if !standing.is_clear() {
@@ -225,13 +194,9 @@ impl<'r> Gateway<'r> {
             // Revoked, or nobody can tell any more.
             _ => return Ok(Verdict::Refused(Cause::Revoked)),
         }
-        let error = match self
-            .sessions
-            .admit(&self.id(place)?, Some(&seat.agent), tools)
-        {
+        let error = match self.sessions.admit(&self.id(place)?, Some(&seat.agent), tools) {
             Ok(_) => {
-                seat.admitted
-                    .fetch_add(tools.len() as u64, Ordering::Relaxed);
+                seat.admitted.fetch_add(tools.len() as u64, Ordering::Relaxed);
                 return Ok(Verdict::Admitted);
             }
             Err(error) => error,
@@ -250,8 +215,7 @@ impl<'r> Gateway<'r> {
     }
 
     fn standing(&self, seat: &Seat) -> Standing {
-        self.revocations
-            .check_issued(&seat.token, &seat.agent, seat.issued_at)
+        self.revocations.check_issued(&seat.token, &seat.agent, seat.issued_at)
     }
 
     /// Records one trace for each call of a batch that was admitted.
@@ -262,13 +226,7 @@ impl<'r> Gateway<'r> {
         let before = seat.admitted.load(Ordering::Relaxed) - tools.len() as u64;
         for (number, tool) in (before..).zip(tools) {
             let (action, token) = (format!("{session}/{number}"), seat.token.to_string());
-            let trace = ActionTrace::new(
-                action,
-                tool.clone(),
-                principal.clone(),
-                token,
-                self.clock.now(),
-            );
+            let trace = ActionTrace::new(action, tool.clone(), principal.clone(), token, self.clock.now());
             // Names are unique: one that replaced another would be missing in the sums.
             tally.recorded += u64::from(!self.traces.record(trace).replaced);
         }
@@ -280,11 +238,7 @@ impl<'r> Gateway<'r> {
     }
 
     fn id(&self, place: usize) -> Result<Uuid, String> {
-        self.seats[place]
-            .id
-            .get()
-            .copied()
-            .ok_or_else(|| self.complaint(place, "it has not started"))
+        self.seats[place].id.get().copied().ok_or_else(|| self.complaint(place, "it has not started"))
     }
 
     fn recording(&self, place: usize) -> &'r Recording {
@@ -298,11 +252,7 @@ impl<'r> Gateway<'r> {
     /// A session's name, unique even if the input has a name twice: copy, position in the input, recorded name.
     fn label(&self, place: usize) -> String {
         let position = place % self.recordings.len();
-        format!(
-            "{}.{position}/{}",
-            self.copy(place),
-            self.recording(place).session_id
-        )
+        format!("{}.{position}/{}", self.copy(place), self.recording(place).session_id)
     }
 
     fn complaint(&self, place: usize, what: impl std::fmt::Display) -> String {

@@ -68,9 +68,7 @@ fn replay(options: &Options) -> Result<Vec<String>, Failure> {
     let copies = options.repeat;
     let sessions = (recordings.len() as u64).saturating_mul(copies);
     if sessions > MAX_SESSIONS {
-        let what = format!(
-            "replay: {sessions} sessions are more than the {MAX_SESSIONS} that can be replayed"
-        );
+        let what = format!("replay: {sessions} sessions are more than the {MAX_SESSIONS} that can be replayed");
         return Err(Failure::Input(what));
     }
     let ticks = schedule::ticks(&recordings);
@@ -84,21 +82,10 @@ fn replay(options: &Options) -> Result<Vec<String>, Failure> {
     bar.finish_and_clear();
     let tally = tally?;
 
-    let run = Run {
-        sessions,
-        turns: recording::turns(&recordings) * copies,
-        threads,
-        seconds,
-    };
+    let run = Run { sessions, turns: recording::turns(&recordings) * copies, threads, seconds };
     let report = Report::new(&run, &tally, &gateway);
-    let text = if options.json {
-        report.json().map_err(Failure::Run)?
-    } else {
-        report.to_string()
-    };
-    let written = io::stdout()
-        .write_all(text.as_bytes())
-        .and_then(|()| io::stdout().flush());
+    let text = if options.json { report.json().map_err(Failure::Run)? } else { report.to_string() };
+    let written = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
     written.map_err(|error| Failure::Run(format!("the report cannot be written: {error}")))?;
 
     let recorded_calls = recording::calls(&recordings) * copies;
@@ -115,29 +102,19 @@ fn input(options: &Options) -> Result<Vec<Recording>, String> {
         recordings.append(&mut recording::read(file)?);
     }
     if recordings.is_empty() {
-        return Err(format!(
-            "{}:1: there is no session to replay",
-            first.display()
-        ));
+        return Err(format!("{}:1: there is no session to replay", first.display()));
     }
     Ok(recordings)
 }
 
 /// A bar on a terminal, nothing elsewhere.
 fn progress(turns: u64) -> ProgressBar {
-    let target = if io::stderr().is_terminal() {
-        ProgressDrawTarget::stderr()
-    } else {
-        ProgressDrawTarget::hidden()
-    };
+    let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     ProgressBar::with_draw_target(Some(turns), target)
 }
 
 /// The real time, for what the report says about speed. The stores never see it.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "latency and throughput are measured in real time"
-)]
+#[expect(clippy::disallowed_methods, reason = "latency and throughput are measured in real time")]
 fn stopwatch() -> Instant {
     Instant::now()
 }

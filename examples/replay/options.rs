@@ -62,28 +62,17 @@ impl Options {
             Err(error) => error,
         };
         if !error.use_stderr() {
-            return error
-                .print()
-                .map(|()| None)
-                .map_err(|error| format!("replay: {error}"));
+            return error.print().map(|()| None).map_err(|error| format!("replay: {error}"));
         }
         let text = error.to_string();
-        let line = text
-            .lines()
-            .next()
-            .unwrap_or("the options cannot be understood");
-        Err(format!(
-            "replay: {}",
-            line.strip_prefix("error: ").unwrap_or(line)
-        ))
+        let line = text.lines().next().unwrap_or("the options cannot be understood");
+        Err(format!("replay: {}", line.strip_prefix("error: ").unwrap_or(line)))
     }
 
     /// Worker threads.
     pub(crate) fn threads(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        self.threads
-            .map_or_else(cores, usize::from)
-            .min(usize::from(MAX_THREADS))
+        self.threads.map_or_else(cores, usize::from).min(usize::from(MAX_THREADS))
     }
 }
 
@@ -98,20 +87,12 @@ impl FromStr for Rate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (calls, seconds) = text
-            .split_once('/')
-            .ok_or("it must be CALLS/SECONDS, 5/60 for instance")?;
-        let number = |text: &str| {
-            text.parse::<u64>()
-                .map_err(|error| format!("{text:?}: {error}"))
-        };
+        let (calls, seconds) = text.split_once('/').ok_or("it must be CALLS/SECONDS, 5/60 for instance")?;
+        let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text:?}: {error}"));
         let (calls, seconds) = (number(calls)?, number(seconds)?);
         if seconds == 0 {
             return Err("the window must be one second at least".to_owned());
         }
-        Ok(Self {
-            calls,
-            window: Duration::from_secs(seconds),
-        })
+        Ok(Self { calls, window: Duration::from_secs(seconds) })
     }
 }

@@ -38,10 +38,7 @@ struct Message {
 
 /// Assistant messages in all.
 pub(crate) fn turns(recordings: &[Recording]) -> u64 {
-    recordings
-        .iter()
-        .map(|recording| recording.turns.len() as u64)
-        .sum()
+    recordings.iter().map(|recording| recording.turns.len() as u64).sum()
 }
 
 /// Recorded calls in all.
@@ -71,23 +68,14 @@ pub(crate) fn parse(name: &str, bytes: &[u8]) -> Result<Vec<Recording>, String> 
 fn session(line: &[u8]) -> Result<Recording, String> {
     let text = std::str::from_utf8(line).map_err(|_| "not UTF-8")?;
     let value: Value = serde_json::from_str(text).map_err(|error| not_json(&error))?;
-    let session = value
-        .as_object()
-        .ok_or("not a session: not a JSON object")?;
-    let tools = list(session, "tools")?
-        .iter()
-        .map(|tool| tool.as_str().map(str::to_owned));
-    let tools = tools
-        .collect::<Option<Vec<_>>>()
-        .ok_or("not a session: `tools` has a name that is not a string")?;
+    let session = value.as_object().ok_or("not a session: not a JSON object")?;
+    let tools = list(session, "tools")?.iter().map(|tool| tool.as_str().map(str::to_owned));
+    let tools = tools.collect::<Option<Vec<_>>>().ok_or("not a session: `tools` has a name that is not a string")?;
     let mut messages = Vec::new();
     for (number, value) in (1_u64..).zip(list(session, "messages")?) {
         messages.push(message(value).map_err(|what| format!("message {number}: {what}"))?);
     }
-    let start_ms = messages
-        .iter()
-        .find_map(|message| message.timestamp_ms)
-        .unwrap_or(0);
+    let start_ms = messages.iter().find_map(|message| message.timestamp_ms).unwrap_or(0);
     Ok(Recording {
         session_id: string(session, "session_id")?,
         agent_id: string(session, "agent_id")?,
@@ -105,19 +93,10 @@ fn timed(start_ms: u64, messages: Vec<Message>) -> Vec<Turn> {
     for message in messages {
         latest = latest.max(message.timestamp_ms.unwrap_or(0));
         let Some(tools) = message.batch else { continue };
-        let counted = start_ms
-            .saturating_add((turns.len() as u64).saturating_mul(1000))
-            .min(MAX_MILLIS);
-        let at_ms = if message.timestamp_ms.is_some() {
-            latest
-        } else {
-            counted
-        };
+        let counted = start_ms.saturating_add((turns.len() as u64).saturating_mul(1000)).min(MAX_MILLIS);
+        let at_ms = if message.timestamp_ms.is_some() { latest } else { counted };
         previous = previous.max(at_ms);
-        turns.push(Turn {
-            at_ms: previous,
-            tools,
-        });
+        turns.push(Turn { at_ms: previous, tools });
     }
     turns
 }
@@ -142,10 +121,7 @@ fn message(value: &Value) -> Result<Message, String> {
         }
         _ => return Err("`role` is not one of system, user, assistant and tool".to_owned()),
     };
-    Ok(Message {
-        timestamp_ms,
-        batch,
-    })
+    Ok(Message { timestamp_ms, batch })
 }
 
 /// The tools that a message calls, none if it does not have the field.
@@ -155,15 +131,9 @@ fn batch(message: &Map<String, Value>) -> Result<Option<Vec<String>>, String> {
         Some(Value::Array(calls)) => calls,
         Some(_) => return Err("`tool_calls` is not a list".to_owned()),
     };
-    let name = |call: &Value| {
-        call.pointer("/function/name")
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-    };
+    let name = |call: &Value| call.pointer("/function/name").and_then(Value::as_str).map(str::to_owned);
     let names = calls.iter().map(name).collect::<Option<Vec<_>>>();
-    names
-        .map(Some)
-        .ok_or_else(|| "`tool_calls` has a call without `function.name`".to_owned())
+    names.map(Some).ok_or_else(|| "`tool_calls` has a call without `function.name`".to_owned())
 }
 
 fn string(session: &Map<String, Value>, key: &str) -> Result<String, String> {

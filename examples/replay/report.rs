@@ -72,20 +72,13 @@ struct Latency {
 impl Report {
     pub(crate) fn new(run: &Run, tally: &Tally, gateway: &Gateway<'_>) -> Self {
         let (traces, revocations) = (gateway.traces.stats(), gateway.revocations.stats());
-        let batches = Batches {
-            admitted: tally.batches_admitted,
-            refused: tally.batches_refused,
-        };
+        let batches = Batches { admitted: tally.batches_admitted, refused: tally.batches_refused };
         let asked = (batches.admitted + batches.refused) as f64;
         let quantile = |quantile| tally.admit_ns.value_at_quantile(quantile);
         Self {
             sessions: run.sessions,
             turns: run.turns,
-            calls: Calls {
-                offered: tally.offered,
-                admitted: tally.admitted,
-                refused: tally.refused,
-            },
+            calls: Calls { offered: tally.offered, admitted: tally.admitted, refused: tally.refused },
             batches,
             traces: Traces {
                 recorded: tally.recorded,
@@ -95,22 +88,14 @@ impl Report {
                 first_seq: traces.first_seq,
                 last_seq: traces.last_seq,
             },
-            revocations: Revocations {
-                revoked: tally.revoked,
-                live: revocations.revoked,
-                swept: revocations.swept,
-            },
+            revocations: Revocations { revoked: tally.revoked, live: revocations.revoked, swept: revocations.swept },
             admit_ns: Latency {
                 p50: quantile(0.5),
                 p99: quantile(0.99),
                 p999: quantile(0.999),
                 max: tally.admit_ns.max(),
             },
-            admits_per_second: if run.seconds > 0.0 {
-                (asked / run.seconds).round()
-            } else {
-                0.0
-            },
+            admits_per_second: if run.seconds > 0.0 { (asked / run.seconds).round() } else { 0.0 },
             peak_rss_bytes: peak_rss_bytes(),
             threads: run.threads,
             seconds: run.seconds,
@@ -119,8 +104,7 @@ impl Report {
 
     /// The report as one JSON object on one line.
     pub(crate) fn json(&self) -> Result<String, String> {
-        let text = serde_json::to_string(self)
-            .map_err(|error| format!("the report cannot be written: {error}"))?;
+        let text = serde_json::to_string(self).map_err(|error| format!("the report cannot be written: {error}"))?;
         Ok(text + "\n")
     }
 
@@ -130,56 +114,18 @@ impl Report {
         let mut faults = Vec::new();
         let mut equal = |what: &str, left: u64, right: u64| {
             if left != right {
-                faults.push(format!(
-                    "replay: self-check failed: {what}: {left} is not {right}"
-                ));
+                faults.push(format!("replay: self-check failed: {what}: {left} is not {right}"));
             }
         };
-        equal(
-            "calls offered = calls recorded + one a session",
-            calls.offered,
-            recorded_calls + sessions,
-        );
-        equal(
-            "calls offered = admitted + refused",
-            calls.offered,
-            calls.admitted + calls.refused.sum(),
-        );
-        equal(
-            "turns = batches admitted + refused",
-            self.turns,
-            self.batches.admitted + self.batches.refused,
-        );
-        equal(
-            "traces recorded = calls admitted",
-            traces.recorded,
-            calls.admitted,
-        );
-        equal(
-            "traces evicted = recorded - live",
-            traces.evicted,
-            traces.recorded.wrapping_sub(traces.live),
-        );
-        equal(
-            "traces live beyond the cap",
-            traces.live.saturating_sub(traces.cap),
-            0,
-        );
-        equal(
-            "sessions whose calls made are not its calls admitted",
-            tally.miscounted,
-            0,
-        );
-        equal(
-            "tokens revoked = sessions",
-            self.revocations.revoked,
-            sessions,
-        );
-        equal(
-            "extra calls refused as revoked = sessions",
-            tally.extra_refused,
-            sessions,
-        );
+        equal("calls offered = calls recorded + one a session", calls.offered, recorded_calls + sessions);
+        equal("calls offered = admitted + refused", calls.offered, calls.admitted + calls.refused.sum());
+        equal("turns = batches admitted + refused", self.turns, self.batches.admitted + self.batches.refused);
+        equal("traces recorded = calls admitted", traces.recorded, calls.admitted);
+        equal("traces evicted = recorded - live", traces.evicted, traces.recorded.wrapping_sub(traces.live));
+        equal("traces live beyond the cap", traces.live.saturating_sub(traces.cap), 0);
+        equal("sessions whose calls made are not its calls admitted", tally.miscounted, 0);
+        equal("tokens revoked = sessions", self.revocations.revoked, sessions);
+        equal("extra calls refused as revoked = sessions", tally.extra_refused, sessions);
         faults
     }
 }
@@ -189,85 +135,34 @@ impl fmt::Display for Report {
         let (calls, refused) = (&self.calls, &self.calls.refused);
         writeln!(f, "sessions     {}", self.sessions)?;
         writeln!(f, "turns        {}", self.turns)?;
-        writeln!(
-            f,
-            "calls        {} offered, {} admitted, {} refused",
-            calls.offered,
-            calls.admitted,
-            refused.sum()
-        )?;
-        write!(
-            f,
-            "  refused    {} budget, {} rate, {} tool, ",
-            refused.budget, refused.rate, refused.tool
-        )?;
-        writeln!(
-            f,
-            "{} expired, {} closed, {} revoked",
-            refused.expired, refused.closed, refused.revoked
-        )?;
-        writeln!(
-            f,
-            "batches      {} admitted, {} refused",
-            self.batches.admitted, self.batches.refused
-        )?;
+        writeln!(f, "calls        {} offered, {} admitted, {} refused", calls.offered, calls.admitted, refused.sum())?;
+        write!(f, "  refused    {} budget, {} rate, {} tool, ", refused.budget, refused.rate, refused.tool)?;
+        writeln!(f, "{} expired, {} closed, {} revoked", refused.expired, refused.closed, refused.revoked)?;
+        writeln!(f, "batches      {} admitted, {} refused", self.batches.admitted, self.batches.refused)?;
         let traces = &self.traces;
-        write!(
-            f,
-            "traces       {} recorded, {} live, {} evicted, ",
-            traces.recorded, traces.live, traces.evicted
-        )?;
+        write!(f, "traces       {} recorded, {} live, {} evicted, ", traces.recorded, traces.live, traces.evicted)?;
         write!(f, "cap {}", traces.cap)?;
         match (traces.first_seq, traces.last_seq) {
             (Some(first), Some(last)) => writeln!(f, ", numbers {first} to {last}")?,
             _ => writeln!(f)?,
         }
-        let Revocations {
-            revoked,
-            live,
-            swept,
-        } = &self.revocations;
-        writeln!(
-            f,
-            "revocations  {revoked} revoked, {live} live, {swept} swept"
-        )?;
-        let Latency {
-            p50,
-            p99,
-            p999,
-            max,
-        } = &self.admit_ns;
-        writeln!(
-            f,
-            "admission    p50 {p50} ns, p99 {p99} ns, p99.9 {p999} ns, max {max} ns"
-        )?;
-        writeln!(
-            f,
-            "throughput   {:.0} admissions a second",
-            self.admits_per_second
-        )?;
+        let Revocations { revoked, live, swept } = &self.revocations;
+        writeln!(f, "revocations  {revoked} revoked, {live} live, {swept} swept")?;
+        let Latency { p50, p99, p999, max } = &self.admit_ns;
+        writeln!(f, "admission    p50 {p50} ns, p99 {p99} ns, p99.9 {p999} ns, max {max} ns")?;
+        writeln!(f, "throughput   {:.0} admissions a second", self.admits_per_second)?;
         match self.peak_rss_bytes {
-            Some(bytes) => writeln!(
-                f,
-                "peak memory  {:.1} MiB",
-                bytes as f64 / f64::from(1 << 20)
-            )?,
+            Some(bytes) => writeln!(f, "peak memory  {:.1} MiB", bytes as f64 / f64::from(1 << 20))?,
             None => writeln!(f, "peak memory  unknown")?,
         }
-        writeln!(
-            f,
-            "run          {} threads, {:.3} s",
-            self.threads, self.seconds
-        )
+        writeln!(f, "run          {} threads, {:.3} s", self.threads, self.seconds)
     }
 }
 
 /// The most memory that this process has had, if the system tells.
 fn peak_rss_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }

@@ -6,23 +6,16 @@ const TOOLS: [&str; 3] = ["search", "read", "write"];
 
 /// Six sessions of two agents as JSON lines: batches of none to four calls, every other session with timestamps.
 pub(crate) fn sample() -> String {
-    (0..6)
-        .map(|session| format!("{}\n", line(session)))
-        .collect()
+    (0..6).map(|session| format!("{}\n", line(session))).collect()
 }
 
 fn line(session: usize) -> Value {
     let mut messages = vec![json!({"role": "user", "content": format!("Task {session}, please.")})];
     for turn in 0..4 + session {
-        let mut message =
-            json!({"role": "assistant", "content": null, "tool_calls": calls(session, turn)});
+        let mut message = json!({"role": "assistant", "content": null, "tool_calls": calls(session, turn)});
         if session % 2 == 0 {
             // Every session that has times has one that steps back, as merged logs do.
-            let millis = if turn == 3 {
-                900
-            } else {
-                250 * session + 700 * turn
-            };
+            let millis = if turn == 3 { 900 } else { 250 * session + 700 * turn };
             message["timestamp_ms"] = json!(millis);
         }
         messages.push(message);

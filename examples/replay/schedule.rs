@@ -28,15 +28,9 @@ pub(crate) fn ticks(recordings: &[Recording]) -> Vec<Tick> {
         at(&mut ticks, recording.start_ms).starts.push(session);
         let mut end_ms = recording.start_ms;
         let mut from = 0;
-        for turns in recording
-            .turns
-            .chunk_by(|one, next| one.at_ms == next.at_ms)
-        {
+        for turns in recording.turns.chunk_by(|one, next| one.at_ms == next.at_ms) {
             end_ms = turns[0].at_ms; // a chunk is never empty
-            let group = Group {
-                session,
-                turns: from..from + turns.len(),
-            };
+            let group = Group { session, turns: from..from + turns.len() };
             from = group.turns.end;
             at(&mut ticks, end_ms).groups.push(group);
         }
@@ -46,10 +40,7 @@ pub(crate) fn ticks(recordings: &[Recording]) -> Vec<Tick> {
 }
 
 fn at(ticks: &mut BTreeMap<u64, Tick>, at_ms: u64) -> &mut Tick {
-    ticks.entry(at_ms).or_insert_with(|| Tick {
-        at_ms,
-        ..Tick::default()
-    })
+    ticks.entry(at_ms).or_insert_with(|| Tick { at_ms, ..Tick::default() })
 }
 
 /// A small deterministic generator (splitmix64).
@@ -73,9 +64,7 @@ impl Random {
 
 /// Spreads a number over 64 bits; different numbers stay different.
 pub(crate) fn mix(number: u64) -> u64 {
-    let z = number
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        .wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)

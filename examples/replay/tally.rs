@@ -97,8 +97,6 @@ impl Tally {
         self.revoked += other.revoked;
         self.extra_refused += other.extra_refused;
         self.miscounted += other.miscounted;
-        self.admit_ns
-            .add(&other.admit_ns)
-            .map_err(|error| format!("histograms do not add up: {error}"))
+        self.admit_ns.add(&other.admit_ns).map_err(|error| format!("histograms do not add up: {error}"))
     }
 }

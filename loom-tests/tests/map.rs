@@ -1,6 +1,6 @@
 //! Races of the map: what one thread publishes, replaces or removes while another looks.
 
-use loom_tests::{bounded, exhaustive, thread};
+use loom_tests::{bounded, exhaustive};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use tollgate::map::{ShardedMap, Step};
@@ -50,92 +50,92 @@ fn read(map: &Map, key: u64) -> Option<u64> {
 
 #[test]
 fn map_insert_get() {
-    exhaustive(|| {
+    exhaustive(|order| {
         let map = map(&[]);
-        let other = Arc::clone(&map);
-        let writer = thread::spawn(move || other.insert(1, Box::new(10)));
-        assert!(matches!(read(&map, 1), None | Some(10)));
-        writer.join().unwrap();
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let (_, seen) = order.race(move || drop(one.insert(1, Box::new(10))), move || read(&two, 1));
+        assert!(matches!(seen, None | Some(10)));
         assert_eq!(read(&map, 1), Some(10));
     });
 }
 
 #[test]
 fn map_insert_behind_a_present_entry_get() {
-    exhaustive(|| {
+    exhaustive(|order| {
         let map = map(&[1]);
-        let other = Arc::clone(&map);
-        let writer = thread::spawn(move || other.insert(101, Box::new(10)));
-        assert!(matches!(read(&map, 101), None | Some(10)));
-        assert_eq!(read(&map, 1), Some(1));
-        writer.join().unwrap();
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let look = move || (read(&two, 101), read(&two, 1));
+        let (_, seen) = order.race(move || drop(one.insert(101, Box::new(10))), look);
+        assert!(matches!(seen, (None | Some(10), Some(1))));
         assert_eq!(read(&map, 101), Some(10));
     });
 }
 
 #[test]
 fn map_insert_insert_of_one_key_keeps_one() {
-    exhaustive(|| {
+    exhaustive(|order| {
         let map = map(&[]);
-        let other = Arc::clone(&map);
-        let writer = thread::spawn(move || other.pin().try_insert(1, Box::new(10)).is_ok());
-        let ours = map.pin().try_insert(1, Box::new(20)).is_ok();
-        let theirs = writer.join().unwrap();
-        assert!(ours ^ theirs);
-        assert_eq!(read(&map, 1), Some(if ours { 20 } else { 10 }));
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let (first, second) = order.race(
+            move || one.pin().try_insert(1, Box::new(10)).is_ok(),
+            move || two.pin().try_insert(1, Box::new(20)).is_ok(),
+        );
+        assert!(first ^ second);
+        assert_eq!(read(&map, 1), Some(if first { 10 } else { 20 }));
         assert_eq!((map.len(), map.pin().iter().count()), (1, 1));
     });
 }
 
 #[test]
 fn map_replace_get_never_misses() {
-    exhaustive(|| {
+    exhaustive(|order| {
         let map = map(&[1]);
-        let other = Arc::clone(&map);
-        let writer = thread::spawn(move || {
-            other.insert(1, Box::new(10));
-            other.insert(1, Box::new(11));
-        });
-        assert!(matches!(read(&map, 1), Some(1 | 10 | 11)));
-        writer.join().unwrap();
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let replace = move || {
+            one.insert(1, Box::new(10));
+            one.insert(1, Box::new(11));
+        };
+        let (_, seen) = order.race(replace, move || read(&two, 1));
+        assert!(matches!(seen, Some(1 | 10 | 11)));
         assert_eq!(map.pin().iter().map(|(_, value)| **value).collect::<Vec<_>>(), [11]);
     });
 }
 
 #[test]
 fn map_replace_iterate_meets_a_key_once() {
-    exhaustive(|| {
+    exhaustive(|order| {
         let map = map(&[1, 2]);
-        let other = Arc::clone(&map);
-        let writer = thread::spawn(move || other.insert(1, Box::new(10)));
-        let mut keys: Vec<_> = map.pin().iter().map(|(&key, _)| key).collect();
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let walk = move || two.pin().iter().map(|(&key, _)| key).collect::<Vec<_>>();
+        let (_, mut keys) = order.race(move || drop(one.insert(1, Box::new(10))), walk);
         keys.sort_unstable();
         assert_eq!(keys, [1, 2]);
-        writer.join().unwrap();
     });
 }
 
 #[test]
 fn map_remove_get() {
-    exhaustive(|| {
+    exhaustive(|order| {
         let map = map(&[1, 101]);
-        let other = Arc::clone(&map);
-        let writer = thread::spawn(move || other.remove(&1));
-        assert!(matches!(read(&map, 1), None | Some(1)));
-        assert_eq!(read(&map, 101), Some(101));
-        assert!(writer.join().unwrap().is_some());
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let look = move || {
+            let pinned = two.pin();
+            (pinned.get(&1).map(|value| **value), pinned.get(&101).map(|value| **value))
+        };
+        let (removed, seen) = order.race(move || one.remove(&1), look);
+        assert!(matches!(seen, (None | Some(1), Some(101))));
+        assert!(removed.is_some());
         assert_eq!(read(&map, 1), None);
     });
 }
 
 #[test]
 fn map_remove_remove_of_neighbours() {
-    exhaustive(|| {
+    exhaustive(|order| {
         let map = map(&[1, 101, 201]);
-        let other = Arc::clone(&map);
-        let writer = thread::spawn(move || other.remove(&101));
-        assert!(map.remove(&1).is_some());
-        assert!(writer.join().unwrap().is_some());
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let removed = order.race(move || one.remove(&101).is_some(), move || two.remove(&1).is_some());
+        assert_eq!(removed, (true, true));
         assert_eq!(map.pin().iter().map(|(&key, _)| key).collect::<Vec<_>>(), [201]);
         assert_eq!(map.len(), 1);
     });
@@ -143,88 +143,95 @@ fn map_remove_remove_of_neighbours() {
 
 #[test]
 fn map_remove_remove_of_one_key_has_one_winner() {
-    exhaustive(|| {
+    exhaustive(|order| {
         let map = map(&[1]);
-        let other = Arc::clone(&map);
-        let writer = thread::spawn(move || other.remove(&1).is_some());
-        assert!(map.remove(&1).is_some() ^ writer.join().unwrap());
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let (first, second) = order.race(move || one.remove(&1).is_some(), move || two.remove(&1).is_some());
+        assert!(first ^ second);
         assert_eq!(map.len(), 0);
     });
 }
 
 #[test]
 fn map_remove_reinsert() {
-    exhaustive(|| {
+    exhaustive(|order| {
         let map = map(&[1]);
-        let other = Arc::clone(&map);
-        let writer = thread::spawn(move || {
-            other.remove(&1);
-            other.insert(1, Box::new(10));
-        });
-        assert!(matches!(map.remove(&1).map(|value| *value), None | Some(1 | 10)));
-        writer.join().unwrap();
-        assert!(matches!(read(&map, 1), None | Some(10)));
-        assert!(map.pin().iter().count() <= 1);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let reinsert = move || {
+            one.remove(&1);
+            one.insert(1, Box::new(10));
+        };
+        let (_, removed) = order.race(reinsert, move || two.remove(&1).map(|value| *value));
+        assert!(matches!(removed, None | Some(1 | 10)));
+        assert_eq!(read(&map, 1), if removed == Some(10) { None } else { Some(10) });
     });
 }
 
 #[test]
 fn map_replace_remove() {
-    exhaustive(|| {
+    exhaustive(|order| {
         let map = map(&[1]);
-        let other = Arc::clone(&map);
-        let writer = thread::spawn(move || other.insert(1, Box::new(10)).map(|value| *value));
-        let removed = map.remove(&1).map(|value| *value);
-        let replaced = writer.join().unwrap();
-        match (removed, replaced) {
-            (Some(1), None) => assert_eq!(read(&map, 1), Some(10)),
-            (Some(10), Some(1)) => assert_eq!(read(&map, 1), None),
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let replace = move || one.insert(1, Box::new(10)).map(|value| *value);
+        match order.race(replace, move || two.remove(&1).map(|value| *value)) {
+            (None, Some(1)) => assert_eq!(read(&map, 1), Some(10)),
+            (Some(1), Some(10)) => assert_eq!(read(&map, 1), None),
             other => panic!("no order of the two explains {other:?}"),
         }
     });
 }
 
 #[test]
+fn map_remove_if_judges_what_it_removes() {
+    exhaustive(|order| {
+        let map = map(&[1]);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let small = move || two.pin().remove_if(&1, |value| **value < 10).map(|value| **value);
+        let (_, removed) = order.race(move || drop(one.insert(1, Box::new(10))), small);
+        assert!(matches!(removed, None | Some(1)));
+        assert_eq!(read(&map, 1), Some(10));
+    });
+}
+
+#[test]
 fn map_compute_compute_loses_no_step() {
-    exhaustive(|| {
+    exhaustive(|order| {
         let map = map(&[]);
-        let step = |map: &Map| {
-            map.pin().compute(1, |value| Step::Put(Box::new(value.map_or(0, |value| **value) + 1)));
+        let step = |map: Map| {
+            move || {
+                map.pin().compute(1, |value| Step::Put(Box::new(value.map_or(0, |value| **value) + 1)));
+            }
         };
-        let other = Arc::clone(&map);
-        let writer = thread::spawn(move || step(&other));
-        step(&map);
-        writer.join().unwrap();
+        order.race(step(Arc::clone(&map)), step(Arc::clone(&map)));
         assert_eq!(read(&map, 1), Some(2));
     });
 }
 
 #[test]
-fn map_grow_get() {
-    exhaustive(|| {
-        // One bucket: the second insert grows, and both threads link the new one.
-        let map = map(&[2]);
-        let other = Arc::clone(&map);
-        let writer = thread::spawn(move || {
-            other.insert(1, Box::new(1));
-        });
-        assert_eq!(read(&map, 2), Some(2));
-        map.insert(3, Box::new(3));
-        writer.join().unwrap();
+fn map_grow_insert_get() {
+    exhaustive(|order| {
+        // One bucket, full: the next insert grows, and both threads come to the new bucket.
+        let map = map(&[2, 4, 6]);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let look = move || {
+            two.insert(3, Box::new(3));
+            read(&two, 2)
+        };
+        let (_, seen) = order.race(move || drop(one.insert(1, Box::new(1))), look);
+        assert_eq!(seen, Some(2));
         assert_eq!([1, 2, 3].map(|key| read(&map, key)), [Some(1), Some(2), Some(3)]);
     });
 }
 
 #[test]
 fn map_insert_get_remove_by_three_threads() {
-    bounded(|| {
+    bounded(|order| {
         let map = map(&[101]);
-        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
-        let inserter = thread::spawn(move || one.insert(1, Box::new(1)));
-        let remover = thread::spawn(move || two.remove(&101).is_some());
-        assert!(matches!(read(&map, 1), None | Some(1)));
-        inserter.join().unwrap();
-        assert!(remover.join().unwrap());
+        let [one, two, three] = [(); 3].map(|()| Arc::clone(&map));
+        let insert = move || drop(one.insert(1, Box::new(1)));
+        let remove = move || two.remove(&101).is_some();
+        let ((_, removed), seen) = order.race(move || order.race(insert, remove), move || read(&three, 1));
+        assert!(removed && matches!(seen, None | Some(1)));
         assert_eq!([1, 101].map(|key| read(&map, key)), [Some(1), None]);
     });
 }

@@ -318,14 +318,7 @@ where
         entry.seq >= self.floor.load(Ordering::Acquire)
     }
 
-    fn place<'g>(
-        &'g self,
-        key: K,
-        value: V,
-        weight: u64,
-        guard: &'g Guard,
-        fallen: &mut Fallen<'g, K, V>,
-    ) -> Placed {
+    fn place<'g>(&'g self, key: K, value: V, weight: u64, guard: &'g Guard, fallen: &mut Fallen<'g, K, V>) -> Placed {
         let hash = self.hash(&key);
         let mut held = Held::default();
         let mut number = None;
@@ -395,14 +388,7 @@ where
     }
 
     /// Gets `slots` and `bytes` in hand: free ones, or those of the oldest entries.
-    fn acquire<'g>(
-        &'g self,
-        held: &mut Held,
-        slots: u64,
-        bytes: u64,
-        guard: &'g Guard,
-        fallen: &mut Fallen<'g, K, V>,
-    ) {
+    fn acquire<'g>(&'g self, held: &mut Held, slots: u64, bytes: u64, guard: &'g Guard, fallen: &mut Fallen<'g, K, V>) {
         let max_bytes = self.max_bytes.unwrap_or(u64::MAX);
         while held.slots < slots {
             if take(&self.live, slots - held.slots, self.cap) {
@@ -452,7 +438,11 @@ where
         held.slots += 1;
         self.counts.add(reason);
         if self.warned.first() {
-            tracing::warn!(cap = self.cap, max_bytes = self.max_bytes, "first eviction: the oldest entries go from now on");
+            tracing::warn!(
+                cap = self.cap,
+                max_bytes = self.max_bytes,
+                "first eviction: the oldest entries go from now on"
+            );
         }
         if let Some(node) = published.and_then(|hash| self.unlink(hash, seq, guard)) {
             held.bytes += node.value.weight;
@@ -494,9 +484,8 @@ where
 /// Takes `want` of what is left below `max`.
 fn take(pool: &AtomicU64, want: u64, max: u64) -> bool {
     // Acquire: P6.
-    let taken = pool.fetch_update(Ordering::Acquire, Ordering::Relaxed, |used| {
-        used.checked_add(want).filter(|&sum| sum <= max)
-    });
+    let taken = pool
+        .fetch_update(Ordering::Acquire, Ordering::Relaxed, |used| used.checked_add(want).filter(|&sum| sum <= max));
     taken.is_ok()
 }
 

@@ -7,14 +7,16 @@
 //! - Each block has a loom cell, written on allocation and read on every borrow: a publication without
 //!   Release/Acquire is a causality violation.
 //! - The only happens-before edges are those an epoch gives: retiring is a Release and pinning an Acquire
-//!   read-modify-write of one atomic.
+//!   read-modify-write of one atomic. A pin before any retirement only reads it, and a nested pin does nothing, so that
+//!   pins, which commute, do not multiply the interleavings.
 //!
 //! It models the contract, not crossbeam-epoch's code; the bridge models cover that.
 
 use loom::alloc::Track;
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering};
-use std::collections::{BTreeSet, HashMap};
+use loom::thread::ThreadId;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -30,8 +32,9 @@ struct World {
 #[derive(Default)]
 struct Book {
     blocks: HashMap<usize, Block>,
-    guards: BTreeSet<u64>,
+    guards: BTreeMap<u64, ThreadId>,
     next_guard: u64,
+    retired_any: bool,
 }
 
 struct Block {
@@ -72,11 +75,19 @@ pub(super) struct Guard {
 
 pub(super) fn pin() -> Guard {
     let world: &World = &WORLD;
-    world.edge.fetch_add(1, Ordering::Acquire);
+    let thread = loom::thread::current().id();
+    let nested = book(world).guards.values().any(|&pinned| pinned == thread);
+    if !nested {
+        // The load is a point at which loom may switch, so what it is for is decided after it.
+        world.edge.load(Ordering::Acquire);
+        if book(world).retired_any {
+            world.edge.fetch_add(1, Ordering::Acquire);
+        }
+    }
     let mut book = book(world);
     let id = book.next_guard;
     book.next_guard += 1;
-    book.guards.insert(id);
+    book.guards.insert(id, thread);
     Guard { id, _not_send: std::marker::PhantomData }
 }
 
@@ -85,7 +96,8 @@ impl Guard {
         let world: &World = &WORLD;
         world.edge.fetch_add(1, Ordering::Release);
         let mut book = book(world);
-        let guards = book.guards.clone();
+        book.retired_any = true;
+        let guards = book.guards.keys().copied().collect();
         let entry = book.blocks.get_mut(&block.addr()).expect("retired what was never allocated");
         assert!(matches!(entry.state, State::Live), "double retire");
         entry.state = State::Retired(guards);
@@ -112,6 +124,10 @@ impl Drop for Guard {
                     }
                 }
             }
+        }
+        if !dead.is_empty() {
+            // Freeing comes after retiring: what a destructor reads is what the retiring thread left.
+            world.edge.fetch_add(1, Ordering::Acquire);
         }
         for (drop_value, address) in dead {
             // SAFETY: just poisoned, so nobody borrows it again, and nobody borrows it now: that is what is modelled.

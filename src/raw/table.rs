@@ -16,9 +16,12 @@ use super::epoch::Guard;
 use super::link::Tagged;
 use super::list::{self, CLAIMED, Cursor, Header, Iter, Node, Owned, READY};
 use super::segments::{FIRST, Segments};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Counter, MODEL, Ordering};
 use crossbeam_utils::CachePadded;
 use std::marker::PhantomData;
+
+/// Entries per bucket at which a shard grows. Models that are not about growth stay below it.
+const LOAD: i64 = if MODEL { 3 } else { 1 };
 
 /// See the module.
 pub(crate) struct Table<K, V> {
@@ -32,7 +35,7 @@ struct Shard {
     segments: Segments,
     /// Number of buckets, less one.
     mask: AtomicU64,
-    len: AtomicU64,
+    len: Counter,
 }
 
 /// The place of a hash in the list: bit-reversed, and odd, as nodes are.
@@ -46,7 +49,7 @@ impl Shard {
         if let Some(first) = segments.existing(0) {
             first.next.set(Tagged::new(std::ptr::null_mut(), READY));
         }
-        Self { segments, mask: AtomicU64::new((1 << FIRST) - 1), len: AtomicU64::new(0) }
+        Self { segments, mask: AtomicU64::new((1 << FIRST) - 1), len: Counter::default() }
     }
 
     fn bucket_of(&self, hash: u64) -> u64 {
@@ -87,10 +90,9 @@ impl Shard {
 
     /// Counts an insert; grows when there are more entries than buckets.
     fn inserted<K, V>(&self, guard: &Guard) {
-        // Relaxed: a count.
-        let len = self.len.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let len = self.len.up();
         let mask = self.mask.load(Ordering::Relaxed);
-        if len as i64 > mask as i64 + 1 && mask + 1 < Segments::MAX_BUCKETS {
+        if len as i64 > LOAD * (mask as i64 + 1) && mask + 1 < Segments::MAX_BUCKETS {
             // Relaxed: a mask publishes nothing; segments are published by themselves.
             let _ = self.mask.compare_exchange(mask, mask * 2 + 1, Ordering::Relaxed, Ordering::Relaxed);
         }
@@ -117,12 +119,7 @@ impl<K, V> Table<K, V> {
     }
 
     /// The live entry with this hash for which `is` holds. Writes nothing.
-    pub(crate) fn get<'g>(
-        &self,
-        hash: u64,
-        guard: &'g Guard,
-        is: impl Fn(&K, &V) -> bool,
-    ) -> Option<&'g Node<K, V>> {
+    pub(crate) fn get<'g>(&self, hash: u64, guard: &'g Guard, is: impl Fn(&K, &V) -> bool) -> Option<&'g Node<K, V>> {
         let shard = self.shard(hash);
         let (_, first) = shard.nearest(shard.bucket_of(hash));
         list::find(first, order_of(hash), guard, &is)
@@ -157,8 +154,7 @@ impl<K, V> Table<K, V> {
     pub(crate) fn remove(&self, hash: u64, place: Cursor<'_, K, V>) -> bool {
         let removed = place.remove();
         if removed {
-            // Relaxed: a count. It may be seen before the insert's: see `len`.
-            self.shard(hash).len.fetch_sub(1, Ordering::Relaxed);
+            self.shard(hash).len.down();
         }
         removed
     }
@@ -166,7 +162,7 @@ impl<K, V> Table<K, V> {
     /// The number of entries, exact when nothing moves.
     pub(crate) fn len(&self) -> u64 {
         // A remover may count before the inserter whose node it removed: the sum can be below zero for a moment.
-        let counts = self.shards.iter().map(|shard| shard.len.load(Ordering::Relaxed) as i64);
+        let counts = self.shards.iter().map(|shard| shard.len.get() as i64);
         counts.sum::<i64>().max(0) as u64
     }
 

@@ -32,9 +32,7 @@
 
 mod config;
 
-pub use config::{
-    RevocationConfig, RevocationError, RevocationStats, Revoked, Standing, Swept, WhenFull,
-};
+pub use config::{RevocationConfig, RevocationError, RevocationStats, Revoked, Standing, Swept, WhenFull};
 
 use crate::budget::{Limits, Meter, Status};
 use crate::clock::{Clock, SystemClock, Timestamp};
@@ -233,11 +231,14 @@ impl<T: Id, P: Id, C: Clock> RevocationSet<T, P, C> {
 
     /// As [`check_issued`](Self::check_issued), at a time that the caller has read from the set's clock.
     pub fn check_issued_at(&self, token: &T, principal: &P, issued_at: Timestamp, now: Timestamp) -> Standing {
-        let standing = self.shared.check(token, now);
-        if standing == Standing::Clear && self.shared.is_cut_off(principal, issued_at) {
+        // The cutoff first: who dropped it has raised the time that is read last.
+        if self.shared.is_cut_off(principal, issued_at) {
             return Standing::Revoked;
         }
-        standing
+        match self.shared.check(token, now) {
+            Standing::Clear if self.shared.is_behind(now) => Standing::Unknown,
+            standing => standing,
+        }
     }
 
     /// Forgets what has expired, looking at `limit` entries at most. Lock-free, and never in the way of a check.
@@ -292,9 +293,13 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
                 Standing::Clear
             };
         }
-        // Read after the lookup: whoever forgot the token raised this first. What was forgotten up to here had expired
-        // a grace earlier; by a clock that is still before that, it would be alive.
-        if self.forget_at(now) < self.queue.dropped_through() { Standing::Unknown } else { Standing::Clear }
+        // Read after the lookup: whoever forgot the token raised it first.
+        if self.is_behind(now) { Standing::Unknown } else { Standing::Clear }
+    }
+
+    /// Whether something was forgotten that would be alive at `now`: what goes has expired a grace earlier.
+    fn is_behind(&self, now: Timestamp) -> bool {
+        self.forget_at(now) < self.queue.dropped_through()
     }
 
     fn is_cut_off(&self, principal: &P, issued_at: Timestamp) -> bool {
@@ -358,8 +363,7 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
     /// Gives a token that is remembered a later expiry. None if it is not.
     fn prolong(&self, principal: &P, token: &T, expires_at: Timestamp) -> Option<Result<(), RevocationError>> {
         let tokens = self.tokens.pin();
-        let elsewhere =
-            |entry: &Entry<P>| entry.cohort.as_ref().is_some_and(|cohort| cohort.principal != *principal);
+        let elsewhere = |entry: &Entry<P>| entry.cohort.as_ref().is_some_and(|cohort| cohort.principal != *principal);
         let done = tokens.compute(token.clone(), |entry| match entry {
             Some(entry) if entry.expires_at < expires_at && !elsewhere(entry) => {
                 Step::Put(Entry { expires_at, revoked: entry.revoked, cohort: entry.cohort.clone() })
@@ -376,7 +380,8 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
             let done = principals.compute(principal.clone(), |known| match known {
                 Some(Principal { cohort: Some(cohort), .. }) if !cohort.shut() => Step::Keep,
                 known => {
-                    let members = Meter::new(Limits::new(u64::MAX), Timestamp::ZERO).expect("no rate, nothing to refuse");
+                    let members =
+                        Meter::new(Limits::new(u64::MAX), Timestamp::ZERO).expect("no rate, nothing to refuse");
                     let cohort = Arc::new(Cohort { principal: principal.clone(), members });
                     Step::Put(Principal { cohort: Some(cohort), cutoff: known.and_then(|known| known.cutoff) })
                 }

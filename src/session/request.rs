@@ -26,9 +26,7 @@ impl Tools {
     pub(super) fn first_unauthorized<T: AsRef<str>>(&self, names: &[T]) -> Option<usize> {
         match self {
             Self::Any => None,
-            Self::Only(tools) => {
-                names.iter().position(|name| !tools.iter().any(|tool| **tool == *name.as_ref()))
-            }
+            Self::Only(tools) => names.iter().position(|name| !tools.iter().any(|tool| **tool == *name.as_ref())),
         }
     }
 }

@@ -151,8 +151,7 @@ impl TraceStore<ActionTrace> {
     ///
     /// [`TraceError::NegativeOffset`], then [`TraceError::NegativeLimit`].
     pub fn query(&self, query: &TraceQuery) -> Result<Vec<Arc<ActionTrace>>, TraceError> {
-        let offset =
-            usize::try_from(query.offset).map_err(|_| TraceError::NegativeOffset { given: query.offset })?;
+        let offset = usize::try_from(query.offset).map_err(|_| TraceError::NegativeOffset { given: query.offset })?;
         let limit = match query.limit {
             None => usize::MAX,
             Some(limit) => usize::try_from(limit).map_err(|_| TraceError::NegativeLimit { given: limit })?,

@@ -1,0 +1,61 @@
+//! Races of the deadline queue: adds into buckets that are being taken away, sweeps beside sweeps.
+
+use loom_tests::{bounded, exhaustive};
+use std::sync::Arc;
+use tollgate::clock::Timestamp;
+use tollgate::deadline::{DeadlineQueue, Next};
+
+fn at(nanos: u64) -> Timestamp {
+    Timestamp::from_nanos(nanos)
+}
+
+fn queue(deadlines: &[u64]) -> Arc<DeadlineQueue<u64>> {
+    let queue = DeadlineQueue::new();
+    for &deadline in deadlines {
+        queue.add(deadline, at(deadline));
+    }
+    Arc::new(queue)
+}
+
+fn drain(queue: &DeadlineQueue<u64>, now: u64) -> usize {
+    queue.sweep(at(now), usize::MAX, |_, _| Next::Drop).dropped
+}
+
+#[test]
+fn deadline_add_sweep() {
+    exhaustive(|order| {
+        // The add goes into the bucket that the sweep empties and seals.
+        let queue = queue(&[65]);
+        let (one, two) = (Arc::clone(&queue), Arc::clone(&queue));
+        let (_, dropped) = order.race(move || one.add(66, at(66)), move || drain(&two, 70));
+        assert!((1..=2).contains(&dropped));
+        assert_eq!(dropped + drain(&queue, 70), 2, "an entry was left behind");
+        assert_eq!(queue.len(), 0);
+    });
+}
+
+#[test]
+fn deadline_sweep_sweep() {
+    exhaustive(|order| {
+        let queue = queue(&[65]);
+        let (one, two) = (Arc::clone(&queue), Arc::clone(&queue));
+        let (first, second) = order.race(move || drain(&one, 65), move || drain(&two, 66));
+        assert_eq!(first + second, 1);
+        assert_eq!(queue.len(), 0);
+    });
+}
+
+#[test]
+fn deadline_keep_sweep() {
+    // Both move the entry to a bucket of its own: too many steps to exhaust.
+    bounded(|order| {
+        let queue = queue(&[1]);
+        let (one, two) = (Arc::clone(&queue), Arc::clone(&queue));
+        let (_, second) = order.race(
+            move || one.sweep(at(1), usize::MAX, |_, _| Next::KeepUntil(at(70))).dropped,
+            move || two.sweep(at(2), usize::MAX, |_, _| Next::KeepUntil(at(80))).dropped,
+        );
+        assert_eq!(second, 0);
+        assert_eq!(drain(&queue, 80), 1);
+    });
+}

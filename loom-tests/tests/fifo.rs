@@ -1,0 +1,115 @@
+//! Races of the FIFO map: the cap, the order, and the entry that is evicted while it is still on its way in.
+
+use loom_tests::{bounded, exhaustive};
+use std::sync::{Arc, Mutex};
+use tollgate::fifo::{FifoMap, Reason};
+
+type Map = Arc<FifoMap<u64, u64>>;
+
+fn map(cap: u64, entries: u64) -> Map {
+    let map = FifoMap::builder(cap).build().unwrap();
+    for key in 0..entries {
+        map.insert(key, key).unwrap();
+    }
+    Arc::new(map)
+}
+
+fn keys(map: &Map) -> Vec<u64> {
+    map.snapshot().into_iter().map(|(_, key, _)| key).collect()
+}
+
+#[test]
+fn fifo_insert_evict() {
+    exhaustive(|order| {
+        let map = map(1, 1);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let look = move || (two.snapshot().len(), two.len());
+        let (_, (seen, len)) = order.race(move || one.insert(1, 1).unwrap(), look);
+        assert!(seen <= 1 && len <= 1, "{seen} entries seen, {len} counted, with a cap of 1");
+        assert_eq!(keys(&map), [1]);
+        assert_eq!((map.stats().evicted(), map.len()), (1, 1));
+    });
+}
+
+#[test]
+fn fifo_insert_insert_at_the_cap_keeps_the_newest() {
+    exhaustive(|order| {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let listen = Arc::clone(&heard);
+        let listener = move |&key: &u64, _: &u64, _: Reason| listen.lock().unwrap().push(key);
+        let map = Arc::new(FifoMap::builder(1).listener(listener).build().unwrap());
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let (first, second) = order.race(move || one.insert(1, 1).unwrap(), move || two.insert(2, 2).unwrap());
+        let (newest, oldest) = if first.seq > second.seq { (1, 2) } else { (2, 1) };
+        assert_eq!((keys(&map), heard.lock().unwrap().clone()), (vec![newest], vec![oldest]));
+        let stats = map.stats();
+        assert_eq!((stats.live, stats.evicted(), stats.last_seq), (1, 1, Some(1)));
+    });
+}
+
+#[test]
+fn fifo_insert_get() {
+    exhaustive(|order| {
+        let map = map(1, 1);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        // Once the new entry is seen, the old one is not.
+        let (_, seen) = order.race(move || one.insert(1, 1).unwrap(), move || (two.get(&1), two.get(&0)));
+        assert_ne!(seen, (Some(1), Some(0)));
+    });
+}
+
+#[test]
+fn fifo_insert_insert_of_one_key() {
+    exhaustive(|order| {
+        let map = map(2, 0);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let (first, second) = order.race(move || one.insert(1, 1).unwrap(), move || two.insert(1, 2).unwrap());
+        assert!(first.replaced ^ second.replaced);
+        assert_eq!(map.get(&1), Some(if first.replaced { 1 } else { 2 }));
+        assert_eq!(map.len(), 1);
+    });
+}
+
+#[test]
+fn fifo_insert_remove() {
+    exhaustive(|order| {
+        let map = map(1, 1);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let (_, removed) = order.race(move || one.insert(1, 1).unwrap(), move || two.remove(&0));
+        let stats = map.stats();
+        assert_eq!(keys(&map), [1]);
+        assert_eq!(
+            (stats.live, stats.evicted(), stats.removed),
+            match removed {
+                Some(_) => (1, 0, 1),
+                None => (1, 1, 0),
+            }
+        );
+    });
+}
+
+#[test]
+fn fifo_upsert_evict() {
+    // Both may evict and insert anew: too many steps to exhaust.
+    bounded(|order| {
+        let map = map(1, 1);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        order.race(move || one.insert(1, 1).unwrap(), move || two.insert(0, 9).unwrap());
+        // The upsert found its entry, or was an insert of its own.
+        assert!(matches!(*map.snapshot(), [(1, 1, 1)] | [(2, 0, 9)] | [(2, 1, 1)]), "{:?}", map.snapshot());
+        assert_eq!(map.len(), 1);
+    });
+}
+
+#[test]
+fn fifo_weights_stay_below_the_byte_cap() {
+    exhaustive(|order| {
+        let map = Arc::new(FifoMap::builder(4).max_bytes(3, |_, &weight: &u64| weight).build().unwrap());
+        map.insert(0, 2).unwrap();
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let look = move || (two.stats().bytes, two.snapshot().iter().map(|(_, _, weight)| weight).sum::<u64>());
+        let (_, (bytes, sum)) = order.race(move || one.insert(1, 3).unwrap(), look);
+        assert!(bytes <= 3 && sum <= 3);
+        assert_eq!((map.stats().bytes, map.len()), (3, 1));
+    });
+}

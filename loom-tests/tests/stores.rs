@@ -1,0 +1,205 @@
+//! Races of the stores' operations of several steps.
+
+use loom_tests::exhaustive;
+use std::time::Duration;
+use tollgate::clock::{ManualClock, Timestamp};
+use tollgate::revocation::{RevocationConfig, RevocationSet, Standing};
+use tollgate::session::{SessionConfig, SessionError, SessionRequest, SessionStore, Status, Tools};
+use uuid::Uuid;
+
+const AGENT: Uuid = Uuid::from_u128(7);
+
+fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_secs(seconds)
+}
+
+fn sessions(config: SessionConfig) -> (SessionStore<ManualClock>, ManualClock) {
+    let clock = ManualClock::new(at(100));
+    (SessionStore::with_clock(config, clock.clone()).unwrap(), clock)
+}
+
+fn request() -> SessionRequest {
+    SessionRequest::new(AGENT).budget(1).tools(Tools::Any).time_limit(Duration::from_secs(10))
+}
+
+#[test]
+fn session_admit_close() {
+    exhaustive(|order| {
+        let (store, _) = sessions(SessionConfig::new());
+        let id = store.create(request()).unwrap();
+        let (one, two) = (store.clone(), store.clone());
+        let close = move || {
+            two.close(&id).unwrap();
+            two.get(&id).unwrap().usage.calls_made
+        };
+        let (admitted, at_close) = order.race(move || one.admit(&id, None, &["tool"]).is_ok(), close);
+        assert_eq!(at_close, u64::from(admitted));
+        assert_eq!(store.count_active(&AGENT), 0);
+    });
+}
+
+#[test]
+fn session_admit_close_for_agent() {
+    exhaustive(|order| {
+        let (store, _) = sessions(SessionConfig::new());
+        let id = store.create(request()).unwrap();
+        let (one, two) = (store.clone(), store.clone());
+        let close = move || {
+            let closed = two.close_for_agent(&AGENT);
+            let info = two.get(&id).unwrap();
+            (closed, info.status, info.usage.calls_made)
+        };
+        let (admitted, (closed, status, calls)) = order.race(move || one.admit(&id, None, &["tool"]).is_ok(), close);
+        assert_eq!((closed, status), (1, Status::Closed));
+        assert_eq!(calls, u64::from(admitted), "a call was admitted after the session was seen closed");
+    });
+}
+
+#[test]
+fn session_close_close_for_agent_counts_it_once() {
+    exhaustive(|order| {
+        let (store, _) = sessions(SessionConfig::new());
+        let id = store.create(request()).unwrap();
+        let (one, two) = (store.clone(), store.clone());
+        order.race(move || one.close(&id).is_ok(), move || two.close_for_agent(&AGENT));
+        assert_eq!(store.get(&id).unwrap().status, Status::Closed);
+        let again = store.create(request()).unwrap();
+        assert_eq!(store.count_active(&AGENT), 1);
+        assert!(store.admit(&again, None, &["tool"]).is_ok());
+    });
+}
+
+#[test]
+fn session_expire_expire_gives_the_place_back_once() {
+    exhaustive(|order| {
+        let (store, clock) = sessions(SessionConfig::new().sessions_per_agent(2));
+        let id = store.create(request()).unwrap();
+        clock.set(at(105));
+        store.create(request()).unwrap();
+        clock.set(at(111));
+        let (one, two) = (store.clone(), store.clone());
+        order.race(move || one.admit(&id, None, &["tool"]).is_ok(), move || two.close(&id).is_ok());
+        assert_eq!(store.count_active(&AGENT), 1);
+    });
+}
+
+#[test]
+fn session_create_create_at_the_cap() {
+    exhaustive(|order| {
+        let (store, _) = sessions(SessionConfig::new().sessions_per_agent(1));
+        let (one, two) = (store.clone(), store.clone());
+        let (first, second) = order.race(move || one.create(request()), move || two.create(request()));
+        assert!(first.is_ok() ^ second.is_ok());
+        let refused = first.and(second).unwrap_err();
+        assert_eq!(refused, SessionError::TooManySessions { max: 1 });
+        assert_eq!((store.count_active(&AGENT), store.stats().live), (1, 1));
+    });
+}
+
+type Set = RevocationSet<u64, u64, ManualClock>;
+
+/// Tokens of ten seconds, a grace of one.
+fn revocations(capacity: u64) -> (Set, ManualClock) {
+    let clock = ManualClock::new(at(100));
+    let config = RevocationConfig::new()
+        .capacity(capacity)
+        .grace(Duration::from_secs(1))
+        .max_token_life(Duration::from_secs(10));
+    (Set::with_clock(config, clock.clone()).unwrap(), clock)
+}
+
+#[test]
+fn revoke_check() {
+    exhaustive(|order| {
+        let (set, _) = revocations(4);
+        let (one, two) = (set.clone(), set.clone());
+        let revoke = move || {
+            one.revoke(1, at(105)).unwrap();
+            one.check(&1)
+        };
+        let (ours, seen) = order.race(revoke, move || two.check(&1));
+        assert_eq!(ours, Standing::Revoked);
+        assert!(matches!(seen, Standing::Clear | Standing::Revoked));
+        assert_eq!(set.check(&1), Standing::Revoked);
+    });
+}
+
+#[test]
+fn revoke_sweep_check() {
+    exhaustive(|order| {
+        // A sweep by a clock that jumped ahead forgets the token; a check by the right time must not find it clear.
+        let (set, clock) = revocations(4);
+        set.revoke(1, at(105)).unwrap();
+        clock.set(at(500));
+        let (one, two) = (set.clone(), set.clone());
+        let (_, seen) = order.race(move || one.sweep(8), move || two.check_at(&1, at(101)));
+        assert_ne!(seen, Standing::Clear);
+    });
+}
+
+#[test]
+fn retrack_sweep() {
+    exhaustive(|order| {
+        // The token is due by its first expiry, and revoked; whoever wins, what was re-tracked is not forgotten.
+        let (set, clock) = revocations(4);
+        set.track(7, 1, at(105)).unwrap();
+        set.revoke(1, at(105)).unwrap();
+        clock.set(at(106));
+        let (one, two) = (set.clone(), set.clone());
+        let (_, swept) = order.race(move || one.track(7, 1, at(200)).unwrap(), move || two.sweep(8));
+        if swept.removed == 0 {
+            assert_eq!(set.check(&1), Standing::Revoked);
+        }
+        clock.set(at(150));
+        set.sweep(8);
+        assert_eq!(set.stats().live, 1, "an entry that lives until 200 was forgotten at 150");
+    });
+}
+
+#[test]
+fn revoke_full() {
+    exhaustive(|order| {
+        let (set, _) = revocations(1);
+        let (one, two) = (set.clone(), set.clone());
+        let (first, second) =
+            order.race(move || one.revoke(1, at(105)).is_ok(), move || two.revoke(2, at(105)).is_ok());
+        assert!(first ^ second);
+        assert_eq!(set.stats().live, 1);
+        assert_eq!(set.check(if first { &1 } else { &2 }), Standing::Revoked);
+    });
+}
+
+#[test]
+fn revoke_revoke_of_one_token_takes_one_place() {
+    exhaustive(|order| {
+        let (set, _) = revocations(2);
+        let (one, two) = (set.clone(), set.clone());
+        order.race(move || one.revoke(1, at(105)).unwrap(), move || two.revoke(1, at(104)).unwrap());
+        assert_eq!((set.stats().live, set.stats().revoked), (1, 1));
+    });
+}
+
+#[test]
+fn revoke_principal_track() {
+    exhaustive(|order| {
+        let (set, _) = revocations(4);
+        let (one, two) = (set.clone(), set.clone());
+        let (_, newly) = order.race(move || one.track(7, 1, at(105)).unwrap(), move || two.revoke_principal(&7));
+        let expected = if newly.unwrap() == 1 { Standing::Revoked } else { Standing::Clear };
+        assert_eq!(set.check(&1), expected);
+        assert_eq!(set.check_issued(&1, &7, at(100)), Standing::Revoked);
+    });
+}
+
+#[test]
+fn revoke_principal_revoke_principal_counts_once() {
+    exhaustive(|order| {
+        let (set, _) = revocations(4);
+        set.track(7, 1, at(105)).unwrap();
+        let (one, two) = (set.clone(), set.clone());
+        let (first, second) =
+            order.race(move || one.revoke_principal(&7).unwrap(), move || two.revoke_principal(&7).unwrap());
+        assert_eq!(first + second, 1);
+        assert_eq!((set.check(&1), set.stats().cutoffs), (Standing::Revoked, 1));
+    });
+}
