@@ -48,7 +48,6 @@ use crate::raw::table::Table;
 use crate::sync::{AtomicU64, Counter, Ordering};
 use crossbeam_utils::CachePadded;
 use std::fmt;
-use std::hash::BuildHasher;
 
 /// Bits of a digit.
 const DIGIT: u32 = 6;
@@ -101,7 +100,7 @@ pub struct DeadlineQueue<K> {
     hasher: RandomState,
     /// The latest time of any sweep.
     high_water: CachePadded<AtomicU64>,
-    /// The latest deadline of any entry visited as due.
+    /// The latest time at which any sweep visited an entry as due.
     dropped_through: AtomicU64,
     era: AtomicU64,
     len: CachePadded<Counter>,
@@ -199,8 +198,8 @@ impl<K: Send + Sync + 'static> DeadlineQueue<K> {
                     let next = if deadline <= now || bucket.key.era < era {
                         swept.visited += 1;
                         if deadline <= now {
-                            // AcqRel: P7.
-                            self.dropped_through.fetch_max(deadline, Ordering::AcqRel);
+                            // AcqRel: P7. Not `deadline`: the visitor may drop whatever is due by now.
+                            self.dropped_through.fetch_max(now, Ordering::AcqRel);
                         }
                         visit(&top.value.key, Timestamp::from_nanos(deadline))
                     } else {
@@ -228,7 +227,7 @@ impl<K: Send + Sync + 'static> DeadlineQueue<K> {
         Timestamp::from_nanos(self.high_water.load(Ordering::Acquire))
     }
 
-    /// The latest deadline of any entry that was visited as due. Wait-free.
+    /// The latest time at which any sweep visited an entry as due, so that nothing due later was dropped. Wait-free.
     #[must_use]
     pub fn dropped_through(&self) -> Timestamp {
         // Acquire: P7.

@@ -44,7 +44,7 @@ use crate::error::{ConfigError, positive};
 use crate::hash::{RandomState, random_state};
 use crate::raw::epoch::{self, Guard};
 use crate::raw::list::Node;
-use crate::raw::order::{Claim, MIN_HASH, Order};
+use crate::raw::order::{Claim, Order, Place, cell_hash};
 use crate::raw::table::Table;
 use crate::sync::{AtomicU64, Counter, MODEL, Ordering, relax};
 use crossbeam_utils::CachePadded;
@@ -231,17 +231,17 @@ where
         let hash = self.hash(key);
         let found = self.table.get(hash, &guard, |k, entry| k.borrow() == key && self.alive(entry))?;
         let seq = found.value.seq;
-        if matches!(self.order.claim(seq, &guard), Claim::Lost) {
+        let place = self.order.place(seq, &guard)?;
+        // If its inserter is still on its way, say in its stead that the entry is there: the claimant cleans up.
+        place.publish(hash);
+        if matches!(place.claim(&guard), Claim::Lost) {
             // Evicted, or removed by another thread, since we found it.
             return None;
         }
-        let mut held = Held { slots: 1, bytes: 0 };
-        let removed = self.unlink(hash, seq, &guard);
-        held.bytes += removed.map_or(0, |node| node.value.weight);
         self.counts.add(Reason::Removed);
-        self.give_back(held);
-        // If its inserter was still on its way, it may have unlinked the entry for us.
-        Some(removed.unwrap_or(found).value.value.clone())
+        let removed = self.unlink(hash, seq, &guard)?;
+        self.give_back(Held { slots: 1, bytes: removed.value.weight });
+        Some(removed.value.value.clone())
     }
 
     /// Evicts the oldest entries, `limit` at most, as long as `condition` holds of the oldest one, and returns how many
@@ -310,7 +310,7 @@ where
     }
 
     fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
-        self.hasher.hash_one(key).max(MIN_HASH)
+        cell_hash(self.hasher.hash_one(key))
     }
 
     fn alive(&self, entry: &Entry<V>) -> bool {
@@ -328,18 +328,18 @@ where
             let found = place.found();
             // What is there counts towards what is needed.
             let (slots, bytes) = found.map_or((1, weight), |old| (0, weight.saturating_sub(old.value.weight)));
-            let taken = u64::from(number.is_some());
-            if held.slots + taken < slots || held.bytes < bytes {
-                self.acquire(&mut held, slots - taken.min(slots), bytes, guard, fallen);
+            if found.is_none() && number.is_none() && held.slots > 0 {
+                number = self.take_number(&mut held, guard);
+            }
+            let slots = slots - u64::from(number.is_some()).min(slots);
+            if held.slots < slots || held.bytes < bytes {
+                self.acquire(&mut held, slots, bytes, guard, fallen);
                 continue;
             }
-            let seq = match found {
-                Some(old) => old.value.seq,
-                None => *number.get_or_insert_with(|| {
-                    held.slots -= 1;
-                    // AcqRel: P5, and P6 through the slot in hand.
-                    self.tail.fetch_add(1, Ordering::AcqRel)
-                }),
+            let seq = match (found, &number) {
+                (Some(old), _) => old.value.seq,
+                (None, Some(number)) => number.number(),
+                (None, None) => continue,
             };
             let node = self.table.node(hash, key, Entry { seq, weight, value });
             let done = match found {
@@ -349,7 +349,9 @@ where
             match done {
                 Ok(_) => {
                     held.bytes = held.bytes + found.map_or(0, |old| old.value.weight) - weight;
-                    self.settle(hash, seq, found.is_some(), number, &mut held, guard, fallen);
+                    if let Some(number) = number {
+                        self.settle(number, found.is_some(), hash, &mut held, guard, fallen);
+                    }
                     self.give_back(held);
                     return Placed { seq, replaced: found.is_some() };
                 }
@@ -361,26 +363,31 @@ where
         }
     }
 
+    /// Turns a slot in hand into the next number. None if `cap` newer inserts overtook it before it had a place: they
+    /// have the slot.
+    fn take_number<'g>(&'g self, held: &mut Held, guard: &'g Guard) -> Option<Place<'g>> {
+        held.slots -= 1;
+        // AcqRel: P5, and P6 through the slot in hand.
+        self.order.place(self.tail.fetch_add(1, Ordering::AcqRel), guard)
+    }
+
     /// After an entry was linked: publishes its number, or gives up the one that was not needed after all.
-    #[expect(clippy::too_many_arguments, reason = "the tail of `place`, split off to keep it on a screen")]
     fn settle<'g>(
         &'g self,
+        number: Place<'g>,
+        spare: bool,
         hash: u64,
-        seq: u64,
-        replaced: bool,
-        number: Option<u64>,
         held: &mut Held,
         guard: &'g Guard,
         fallen: &mut Fallen<'g, K, V>,
     ) {
-        if replaced {
-            if let Some(spare) = number {
-                // Unless an evictor was faster, and has the slot.
-                held.slots += u64::from(!matches!(self.order.claim(spare, guard), Claim::Lost));
-            }
-        } else if !self.order.publish(seq, hash, guard) {
-            // Overtaken by `cap` newer inserts, or removed: whoever claimed the number has the slot and left us the rest.
-            if let Some(node) = self.unlink(hash, seq, guard) {
+        if spare {
+            // Unless an evictor was faster, and has the slot.
+            held.slots += u64::from(!matches!(number.claim(guard), Claim::Lost));
+        } else if !number.publish(hash) {
+            // Overtaken by `cap` newer inserts: whoever claimed the number has the slot, and left us the rest.
+            self.counts.add(Reason::Capacity);
+            if let Some(node) = self.unlink(hash, number.number(), guard) {
                 held.bytes += node.value.weight;
                 fallen.push((node, Reason::Capacity));
             }
@@ -417,7 +424,7 @@ where
         }
     }
 
-    /// Claims `seq`, the lowest number that was not dead. True if the caller was first.
+    /// Claims `seq`, the lowest number that was not dead. True if that evicted an entry.
     fn evict<'g>(
         &'g self,
         seq: u64,
@@ -436,7 +443,6 @@ where
             Claim::Published(hash) => Some(hash),
         };
         held.slots += 1;
-        self.counts.add(reason);
         if self.warned.first() {
             tracing::warn!(
                 cap = self.cap,
@@ -444,11 +450,13 @@ where
                 "first eviction: the oldest entries go from now on"
             );
         }
+        // What is not published is counted by its inserter, if there is an entry at all.
         if let Some(node) = published.and_then(|hash| self.unlink(hash, seq, guard)) {
+            self.counts.add(reason);
             held.bytes += node.value.weight;
             fallen.push((node, reason));
         }
-        true
+        published.is_some()
     }
 
     /// Takes the entry of a claimed number out of the index.

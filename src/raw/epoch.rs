@@ -13,7 +13,7 @@ use real as engine;
 /// Not `Send`: a guard belongs to the thread that pinned. A thread that holds one for long delays reclamation for
 /// everybody.
 #[derive(Debug)]
-pub struct Guard(engine::Guard);
+pub(crate) struct Guard(engine::Guard);
 
 /// Pins this thread. Wait-free; about 11 ns, 3 ns when already pinned.
 #[must_use]

@@ -12,12 +12,13 @@
 //!
 //! | cell | meaning |
 //! |---|---|
-//! | `EMPTY` | the number was taken, its entry not published yet |
-//! | a hash | the entry is in the index under this hash; whoever claims the number cleans it up |
-//! | `TAKEN` | claimed; the inserter, if it comes late, cleans up after itself |
+//! | 0 | the number was handed out, its entry is not published yet |
+//! | a hash (`PUBLISHED`) | the entry is in the index under this hash |
+//! | a hash and `TAKEN` | claimed after it was published: the claimant cleans up |
+//! | `TAKEN` alone | claimed before: the inserter cleans up after itself |
 //!
-//! Publishing is a compare-exchange from `EMPTY`, claiming a swap to `TAKEN` after the bit: both are read-modify-writes
-//! of one word, so exactly one side cleans up.
+//! Publishing is a compare-exchange from 0, claiming sets `TAKEN` after the bit: both are read-modify-writes of one
+//! word, so exactly one side cleans up. Hashes have the first of these bits set and the second clear.
 //!
 //! # Ordering pairs
 //!
@@ -45,9 +46,14 @@ const LEVELS: usize = 64_u32.div_ceil(BITS) as usize;
 const GONE: usize = 1;
 
 const EMPTY: u64 = 0;
-const TAKEN: u64 = 1;
-/// Hashes below this are cell states; callers' hashes are not.
-pub(crate) const MIN_HASH: u64 = 2;
+// Bits from the middle, which choose neither shards nor, before 2^32 of them, buckets.
+const PUBLISHED: u64 = 1 << 32;
+const TAKEN: u64 = 1 << 33;
+
+/// The hash as a cell can hold it.
+pub(crate) fn cell_hash(hash: u64) -> u64 {
+    (hash | PUBLISHED) & !TAKEN
+}
 
 /// What leaves and inner nodes have in common.
 #[repr(C, align(8))]
@@ -74,9 +80,10 @@ pub(crate) struct Order {
     root: Link<Head>,
 }
 
-/// A leaf, and the way to it.
-struct Path<'g> {
+/// The place of a number that was not dead when it was looked up: its leaf, and the way there.
+pub(crate) struct Place<'g> {
     leaf: &'g Leaf,
+    number: u64,
     steps: [Option<(&'g Inner, usize)>; LEVELS],
 }
 
@@ -159,6 +166,44 @@ fn finish(parent: &Inner, at: usize, guard: &Guard) -> bool {
     first && last
 }
 
+impl Place<'_> {
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn cell(&self) -> &AtomicU64 {
+        &self.leaf.cells[digit(self.number, 0)]
+    }
+
+    /// Says that the number's entry is in the index under `hash`, for its inserter or in its stead. False if the number
+    /// was claimed before anybody said so: its inserter is to clean up.
+    pub(crate) fn publish(&self, hash: u64) -> bool {
+        debug_assert_eq!(hash, cell_hash(hash));
+        // Release: P3. Relaxed on failure: there is nothing to read behind the cell.
+        match self.cell().compare_exchange(EMPTY, hash, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => true,
+            Err(cell) => cell & PUBLISHED != 0,
+        }
+    }
+
+    /// Kills the number, once.
+    pub(crate) fn claim(&self, guard: &Guard) -> Claim {
+        let (first, mut full) = set_dead(&self.leaf.head, digit(self.number, 0));
+        if !first {
+            return Claim::Lost;
+        }
+        // Acquire: P3. The guard keeps the leaf if others finish it meanwhile.
+        let cell = self.cell().fetch_or(TAKEN, Ordering::Acquire);
+        for &(parent, at) in self.steps.iter().flatten() {
+            if !full {
+                break;
+            }
+            full = finish(parent, at, guard);
+        }
+        if cell == EMPTY { Claim::Unpublished } else { Claim::Published(cell) }
+    }
+}
+
 impl Order {
     pub(crate) fn new() -> Self {
         let root = Link::null();
@@ -186,8 +231,8 @@ impl Order {
         }
     }
 
-    /// The leaf of `number`; none if all its numbers are dead.
-    fn leaf<'g>(&self, number: u64, guard: &'g Guard) -> Option<Path<'g>> {
+    /// The place of `number`; none if it and all its neighbours are dead.
+    pub(crate) fn place<'g>(&self, number: u64, guard: &'g Guard) -> Option<Place<'g>> {
         let mut node = self.root(number, guard);
         let mut steps = [None; LEVELS];
         loop {
@@ -209,47 +254,23 @@ impl Order {
             }
             if node.level == 1 {
                 // SAFETY: loaded under the guard from a reachable node (invariant 1); level 1 has leaves below it.
-                return Some(Path { leaf: unsafe { epoch::deref(child.ptr().cast()) }, steps });
+                return Some(Place { leaf: unsafe { epoch::deref(child.ptr().cast()) }, number, steps });
             }
             // SAFETY: loaded under the guard from a reachable node (invariant 1); not a leaf.
             node = unsafe { inner(child.ptr()) };
         }
     }
 
-    /// Says that the entry of `number` is in the index under `hash`. False if the number was claimed before.
-    pub(crate) fn publish(&self, number: u64, hash: u64, guard: &Guard) -> bool {
-        debug_assert!(hash >= MIN_HASH);
-        let Some(path) = self.leaf(number, guard) else { return false };
-        let cell = &path.leaf.cells[digit(number, 0)];
-        // Release: P3. Relaxed on failure: the claimant left nothing to read.
-        cell.compare_exchange(EMPTY, hash, Ordering::Release, Ordering::Relaxed).is_ok()
-    }
-
     /// The hash under which the entry of `number` is in the index, if it is published and not dead.
     pub(crate) fn published(&self, number: u64, guard: &Guard) -> Option<u64> {
-        let path = self.leaf(number, guard)?;
         // Acquire: P3.
-        let cell = path.leaf.cells[digit(number, 0)].load(Ordering::Acquire);
-        (cell >= MIN_HASH).then_some(cell)
+        let cell = self.place(number, guard)?.cell().load(Ordering::Acquire);
+        (cell & (PUBLISHED | TAKEN) == PUBLISHED).then_some(cell)
     }
 
     /// Kills `number`, once.
     pub(crate) fn claim(&self, number: u64, guard: &Guard) -> Claim {
-        let Some(path) = self.leaf(number, guard) else { return Claim::Lost };
-        let at = digit(number, 0);
-        let (first, mut full) = set_dead(&path.leaf.head, at);
-        if !first {
-            return Claim::Lost;
-        }
-        // Acquire: P3. The guard keeps the leaf if others finish it meanwhile.
-        let published = path.leaf.cells[at].swap(TAKEN, Ordering::Acquire);
-        for &(parent, at) in path.steps.iter().flatten() {
-            if !full {
-                break;
-            }
-            full = finish(parent, at, guard);
-        }
-        if published == EMPTY { Claim::Unpublished } else { Claim::Published(published) }
+        self.place(number, guard).map_or(Claim::Lost, |place| place.claim(guard))
     }
 
     /// The lowest number that is not dead, whether it was handed out or not.
@@ -339,11 +360,13 @@ mod tests {
     fn a_number_is_claimed_once_and_not_published_after() {
         let order = Order::new();
         let guard = epoch::pin();
-        assert!(order.publish(3, 77, &guard));
-        assert!(matches!(order.claim(3, &guard), Claim::Published(77)));
+        let (three, four, hash) = (order.place(3, &guard).unwrap(), order.place(4, &guard).unwrap(), cell_hash(77));
+        assert!(three.publish(hash) && three.publish(hash));
+        assert!(matches!(order.claim(3, &guard), Claim::Published(seen) if seen == hash));
         assert!(matches!(order.claim(3, &guard), Claim::Lost));
+        assert!(three.publish(hash), "the claimant cleans up, not the inserter");
         assert!(matches!(order.claim(4, &guard), Claim::Unpublished));
-        assert!(!order.publish(4, 78, &guard));
+        assert!(!four.publish(hash), "the inserter cleans up");
     }
 
     #[test]
@@ -354,7 +377,7 @@ mod tests {
             order.claim(number, &guard);
         }
         assert!(matches!(order.claim(17, &guard), Claim::Lost));
-        assert!(!order.publish(17, 99, &guard));
+        assert!(order.place(17, &guard).is_none());
         assert_eq!(order.first(&guard), 1 << 13);
     }
 }
