@@ -197,9 +197,10 @@ fn revoke_principal_revoke_principal_counts_once() {
         let (set, _) = revocations(4);
         set.track(7, 1, at(105)).unwrap();
         let (one, two) = (set.clone(), set.clone());
-        let (first, second) =
-            order.race(move || one.revoke_principal(&7).unwrap(), move || two.revoke_principal(&7).unwrap());
+        let revoke = |set: Set| move || (set.revoke_principal(&7).unwrap(), set.check(&1));
+        let ((first, seen), (second, also_seen)) = order.race(revoke(one), revoke(two));
         assert_eq!(first + second, 1);
+        assert_eq!((seen, also_seen), (Standing::Revoked, Standing::Revoked), "returned before it was revoked");
         assert_eq!((set.check(&1), set.stats().cutoffs), (Standing::Revoked, 1));
     });
 }

@@ -203,8 +203,11 @@ where
         }
         let guard = epoch::pin();
         let mut fallen = Vec::new();
-        let placed = self.place(key, value, weight, &guard, &mut fallen);
+        let (placed, overtaken) = self.place(key, value, weight, &guard, &mut fallen);
         self.announce(fallen);
+        if let (Some((key, value)), Some(listen)) = (&overtaken, &self.listener) {
+            listen(key, value, Reason::Capacity);
+        }
         Ok(placed)
     }
 
@@ -318,7 +321,16 @@ where
         entry.seq >= self.floor.load(Ordering::Acquire)
     }
 
-    fn place<'g>(&'g self, key: K, value: V, weight: u64, guard: &'g Guard, fallen: &mut Fallen<'g, K, V>) -> Placed {
+    /// Finds a place for an entry. Gives it back if it was overtaken by `cap` newer ones before it was linked: it then
+    /// counts as inserted and evicted.
+    fn place<'g>(
+        &'g self,
+        key: K,
+        value: V,
+        weight: u64,
+        guard: &'g Guard,
+        fallen: &mut Fallen<'g, K, V>,
+    ) -> (Placed, Option<(K, V)>) {
         let hash = self.hash(&key);
         let mut held = Held::default();
         let mut number = None;
@@ -328,9 +340,6 @@ where
             let found = place.found();
             // What is there counts towards what is needed.
             let (slots, bytes) = found.map_or((1, weight), |old| (0, weight.saturating_sub(old.value.weight)));
-            if found.is_none() && number.is_none() && held.slots > 0 {
-                number = self.take_number(&mut held, guard);
-            }
             let slots = slots - u64::from(number.is_some()).min(slots);
             if held.slots < slots || held.bytes < bytes {
                 self.acquire(&mut held, slots, bytes, guard, fallen);
@@ -338,8 +347,19 @@ where
             }
             let seq = match (found, &number) {
                 (Some(old), _) => old.value.seq,
-                (None, Some(number)) => number.number(),
-                (None, None) => continue,
+                (None, Some(number)) => Place::number(number),
+                (None, None) => {
+                    held.slots -= 1;
+                    // AcqRel: P5, and P6 through the slot in hand.
+                    let seq = self.tail.fetch_add(1, Ordering::AcqRel);
+                    number = self.order.place(seq, guard);
+                    if number.is_none() {
+                        self.counts.add(Reason::Capacity);
+                        self.give_back(held);
+                        return (Placed { seq, replaced: false }, Some((key, value)));
+                    }
+                    seq
+                }
             };
             let node = self.table.node(hash, key, Entry { seq, weight, value });
             let done = match found {
@@ -353,7 +373,7 @@ where
                         self.settle(number, found.is_some(), hash, &mut held, guard, fallen);
                     }
                     self.give_back(held);
-                    return Placed { seq, replaced: found.is_some() };
+                    return (Placed { seq, replaced: found.is_some() }, None);
                 }
                 Err(node) => {
                     let (k, entry) = node.into_parts();
@@ -361,14 +381,6 @@ where
                 }
             }
         }
-    }
-
-    /// Turns a slot in hand into the next number. None if `cap` newer inserts overtook it before it had a place: they
-    /// have the slot.
-    fn take_number<'g>(&'g self, held: &mut Held, guard: &'g Guard) -> Option<Place<'g>> {
-        held.slots -= 1;
-        // AcqRel: P5, and P6 through the slot in hand.
-        self.order.place(self.tail.fetch_add(1, Ordering::AcqRel), guard)
     }
 
     /// After an entry was linked: publishes its number, or gives up the one that was not needed after all.
@@ -394,33 +406,33 @@ where
         }
     }
 
-    /// Gets `slots` and `bytes` in hand: free ones, or those of the oldest entries.
+    /// Gets `slots` and `bytes` in hand: free ones, or those of the oldest entries. May come back with less, and with
+    /// nothing at all in hand, if others have all there is.
     fn acquire<'g>(&'g self, held: &mut Held, slots: u64, bytes: u64, guard: &'g Guard, fallen: &mut Fallen<'g, K, V>) {
         let max_bytes = self.max_bytes.unwrap_or(u64::MAX);
-        while held.slots < slots {
-            if take(&self.live, slots - held.slots, self.cap) {
+        loop {
+            if held.slots < slots && take(&self.live, slots - held.slots, self.cap) {
                 held.slots = slots;
-            } else {
-                self.evict_oldest(Reason::Capacity, held, guard, fallen);
             }
-        }
-        while held.bytes < bytes {
-            if take(&self.bytes, bytes - held.bytes, max_bytes) {
-                held.bytes = bytes;
+            let reason = if held.slots < slots {
+                Reason::Capacity
+            } else if held.bytes < bytes && !take(&self.bytes, bytes - held.bytes, max_bytes) {
+                Reason::Bytes
             } else {
-                self.evict_oldest(Reason::Bytes, held, guard, fallen);
+                held.bytes = held.bytes.max(bytes);
+                return;
+            };
+            let seq = self.order.first(guard);
+            // Acquire: a number below `tail` was taken with a slot in hand.
+            if seq < self.tail.load(Ordering::Acquire) {
+                self.evict(seq, reason, held, guard, fallen);
+            } else {
+                // All slots or bytes are in the hands of operations on their way. One of them may be waiting for what
+                // we hold.
+                self.give_back(std::mem::take(held));
+                relax();
+                return;
             }
-        }
-    }
-
-    fn evict_oldest<'g>(&'g self, reason: Reason, held: &mut Held, guard: &'g Guard, fallen: &mut Fallen<'g, K, V>) {
-        let seq = self.order.first(guard);
-        // Acquire: a number below `tail` was taken with a slot in hand.
-        if seq >= self.tail.load(Ordering::Acquire) {
-            // Every slot is in the hands of an operation on its way.
-            relax();
-        } else {
-            self.evict(seq, reason, held, guard, fallen);
         }
     }
 

@@ -416,12 +416,14 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
         loop {
             let now = self.now();
             let principals = self.principals.pin();
-            let done = principals.compute(principal.clone(), |known| match known {
-                Some(Principal { cutoff: Some(cutoff), .. }) => {
-                    Step::Put(Principal { cohort: None, cutoff: Some(now.max(*cutoff)) })
+            // The cohort stays until it is shut: another call that came and found none would return too early.
+            let done = principals.compute(principal.clone(), |known| {
+                let cohort = known.and_then(|known| known.cohort.clone());
+                match known.and_then(|known| known.cutoff) {
+                    Some(cutoff) => Step::Put(Principal { cohort, cutoff: Some(now.max(cutoff)) }),
+                    None if has_room => Step::Put(Principal { cohort, cutoff: Some(now) }),
+                    None => Step::Keep,
                 }
-                _ if has_room => Step::Put(Principal { cohort: None, cutoff: Some(now) }),
-                _ => Step::Keep,
             });
             let had_cutoff = done.before.is_some_and(|known| known.cutoff.is_some());
             if !had_cutoff && !has_room {
@@ -467,8 +469,10 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
 
     fn sweep(&self, now: Timestamp, limit: usize) -> Swept {
         let mut removed = 0;
+        // Judged by a time that the queue's is not before: what it notes as dropped then covers what is dropped here,
+        // even if another sweep has raised the high-water time meanwhile.
+        let now = now.max(self.queue.high_water());
         let swept = self.queue.sweep(now, limit, |subject, _| {
-            let now = self.queue.high_water();
             let (gone, next) = match subject {
                 Subject::Token(token) => self.sweep_token(token, now),
                 Subject::Cutoff(principal) => self.sweep_cutoff(principal, now),
@@ -498,7 +502,7 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
         let principals = self.principals.pin();
         let ended = |known: &Principal<P>| known.cutoff.is_some_and(|cutoff| self.cutoff_end(cutoff) <= now);
         let done = principals.compute(principal.clone(), |known| match known {
-            Some(known) if ended(known) => match &known.cohort {
+            Some(known) if ended(known) => match known.cohort.as_ref().filter(|cohort| !cohort.shut()) {
                 Some(cohort) => Step::Put(Principal { cohort: Some(Arc::clone(cohort)), cutoff: None }),
                 None => Step::Remove,
             },

@@ -558,8 +558,8 @@ impl<C: Clock> Shared<C> {
 
     fn sweep(&self, now: Timestamp, limit: usize) -> Swept {
         let mut removed = 0;
+        let now = now.max(self.queue.high_water());
         let swept = self.queue.sweep(now, limit, |id, _| {
-            let now = self.queue.high_water().max(now);
             let sessions = self.sessions.pin();
             let Some(session) = sessions.get(id) else { return Next::Drop };
             if session.settle(now, &self.expired) == MeterStatus::Open {

@@ -1,0 +1,54 @@
+//! Each primitive against a plain sequential model: random sequences of operations must agree with it at every step.
+
+mod deadline;
+mod fifo;
+mod map;
+mod meter;
+
+use proptest::prelude::*;
+use std::hash::{BuildHasher, Hasher};
+
+/// Operations in a sequence, at most.
+const OPS: usize = 60;
+
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// Numbers of all magnitudes below 2^`bits`, small ones as often as large ones; `bits` is 1 to 64.
+fn magnitude(bits: u32) -> impl Strategy<Value = u64> {
+    (any::<u64>(), 64 - bits..64).prop_map(|(number, shift)| number >> shift)
+}
+
+/// `base` moved by `by`, in either direction, staying a `u64`.
+fn moved(base: u64, forth: bool, by: u64) -> u64 {
+    if forth { base.saturating_add(by) } else { base.saturating_sub(by) }
+}
+
+/// Hashes a `u64` to one of three values, so that most keys collide.
+#[derive(Clone, Copy, Debug, Default)]
+struct ModThree;
+
+impl BuildHasher for ModThree {
+    type Hasher = Remainder;
+
+    fn build_hasher(&self) -> Remainder {
+        Remainder(0)
+    }
+}
+
+struct Remainder(u64);
+
+impl Hasher for Remainder {
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("keys are u64");
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key % 3;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
