@@ -29,7 +29,7 @@ use std::time::Duration;
 
 /// Bits of the status.
 const STATUS_BITS: u32 = 2;
-/// At least this many bits are left to the window's start, which makes a tick 2^30 ns at most.
+/// At least this many bits are left to the window's start, which makes a tick 2^31 ns at most.
 const MIN_START_BITS: u32 = 34;
 
 /// At most `calls` in each window, windows beginning with the first call after the last one has ended.
@@ -194,7 +194,9 @@ impl Layout {
             return Err(ConfigError::TooLarge { what: "rate limit for this budget", given: rate.calls.into(), max });
         }
         let start_bits = (u128::BITS - STATUS_BITS - call_bits - window_bits).min(u64::BITS);
-        Ok(Self { call_bits: call_bits as u8, window_bits: window_bits as u8, tick: (u64::BITS - start_bits) as u8 })
+        // Rounding up can take one bit more than there are in a timestamp.
+        let tick = if start_bits == u64::BITS { 0 } else { u64::BITS + 1 - start_bits };
+        Ok(Self { call_bits: call_bits as u8, window_bits: window_bits as u8, tick: tick as u8 })
     }
 
     fn unpack(self, word: u128) -> State {
@@ -219,7 +221,8 @@ impl Layout {
     /// Nanoseconds as ticks, rounded up.
     fn ticks(self, nanos: u64) -> u64 {
         let whole = nanos >> self.tick;
-        if whole << self.tick == nanos { whole } else { (whole + 1).min(u64::MAX >> self.tick) }
+        // The layout leaves a bit for this.
+        if whole << self.tick == nanos { whole } else { whole + 1 }
     }
 }
 
@@ -356,7 +359,8 @@ impl Meter {
         };
         let (used, start) = self.window(state, now);
         if asked > limit.saturating_sub(used) {
-            let retry_at = (asked <= limit).then(|| self.window_end(start));
+            let end = || u64::try_from(self.window_end(start)).unwrap_or(u64::MAX);
+            let retry_at = (asked <= limit).then(|| Timestamp::from_nanos(end()));
             return Err(Denied::Rate { asked, limit, used, retry_at });
         }
         Ok(State { calls, window_calls: used + asked, start, ..state })
@@ -364,17 +368,17 @@ impl Meter {
 
     /// Calls in the window of `now`, and its start: a new window, if the last one has ended.
     fn window(&self, state: State, now: Timestamp) -> (u64, u64) {
-        if now >= self.window_end(state.start) {
+        if u128::from(now.as_nanos()) >= self.window_end(state.start) {
             (0, self.layout.ticks(now.as_nanos().saturating_sub(self.origin.as_nanos())))
         } else {
             (state.window_calls, state.start)
         }
     }
 
-    fn window_end(&self, start: u64) -> Timestamp {
-        let since_origin = Duration::from_nanos(start << self.layout.tick);
-        let window = self.limits.rate.map_or(Duration::ZERO, |rate| rate.window);
-        self.origin.saturating_add(since_origin).saturating_add(window)
+    /// In nanoseconds since the Unix epoch, and wider than a timestamp: a window may end after the last of them.
+    fn window_end(&self, start: u64) -> u128 {
+        let window = self.limits.rate.map_or(0, |rate| rate.window.as_nanos());
+        u128::from(self.origin.as_nanos()) + (u128::from(start) << self.layout.tick) + window
     }
 
     fn spent(&self, state: State, now: Timestamp) -> Spent {

@@ -59,7 +59,7 @@ const MIN_STALE: u64 = 64;
 pub enum Next {
     /// It is done with, or stale.
     Drop,
-    /// Ask again at this time.
+    /// Ask again at this time, or right after this sweep if that is over.
     KeepUntil(Timestamp),
 }
 
@@ -71,7 +71,7 @@ pub struct Swept {
     pub visited: usize,
     /// Entries dropped.
     pub dropped: usize,
-    /// Whether the limit was reached before everything due was visited.
+    /// Whether the limit was reached with entries left to look at, due or not.
     pub more: bool,
 }
 

@@ -335,6 +335,7 @@ fn main() {
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1))
         .sample_size(10)
+        .nresamples(10_000)
         .configure_from_args();
     for group in [map_get, map_churn, fifo_insert_at_cap, revocation_check, session_admission] {
         group(&mut criterion);

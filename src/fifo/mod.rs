@@ -36,27 +36,26 @@
 //! None of its own. The listener is called when an operation is complete in every other respect; if it panics, the
 //! panic is the caller's, and the other entries that the same operation evicted go unannounced.
 
+mod builder;
 mod stats;
 
+pub use builder::Builder;
 pub use stats::{FifoStats, Placed, Reason, TooHeavy};
 
-use crate::error::{ConfigError, positive};
 use crate::hash::{RandomState, random_state};
 use crate::raw::epoch::{self, Guard};
 use crate::raw::list::Node;
 use crate::raw::order::{Claim, Order, Place, cell_hash};
 use crate::raw::table::Table;
-use crate::sync::{AtomicU64, Counter, MODEL, Ordering, relax};
+use crate::sync::{AtomicU64, Counter, Ordering, relax};
 use crossbeam_utils::CachePadded;
+use stats::Counts;
 use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 
 type Weigher<K, V> = Box<dyn Fn(&K, &V) -> u64 + Send + Sync>;
 type Listener<K, V> = Box<dyn Fn(&K, &V, Reason) + Send + Sync>;
-
-/// Shards of the index.
-const SHARDS: usize = if MODEL { 1 } else { 16 };
 
 /// A map that keeps at most `cap` entries, the newest by insertion.
 ///
@@ -90,7 +89,7 @@ pub struct FifoMap<K, V, S = RandomState> {
     live: CachePadded<AtomicU64>,
     /// Bytes taken: at least the live entries' weights, `max_bytes` at most.
     bytes: CachePadded<AtomicU64>,
-    counts: stats::Counts,
+    counts: Counts,
     warned: Counter,
 }
 
@@ -110,70 +109,6 @@ struct Held {
 /// What an operation has evicted and not announced yet.
 type Fallen<'g, K, V> = Vec<(&'g Node<K, Entry<V>>, Reason)>;
 
-/// Configures a [`FifoMap`].
-pub struct Builder<K, V, S = RandomState> {
-    cap: u64,
-    max_bytes: Option<u64>,
-    weigher: Option<Weigher<K, V>>,
-    listener: Option<Listener<K, V>>,
-    hasher: S,
-}
-
-impl<K, V, S> Builder<K, V, S> {
-    /// Also keeps the sum of the entries' weights, as `weigh` tells them once per insert, at `max` or below.
-    #[must_use]
-    pub fn max_bytes(mut self, max: u64, weigh: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
-        self.max_bytes = Some(max);
-        self.weigher = Some(Box::new(weigh));
-        self
-    }
-
-    /// Is told of every entry that was evicted, when it is out of reach.
-    #[must_use]
-    pub fn listener(mut self, listen: impl Fn(&K, &V, Reason) + Send + Sync + 'static) -> Self {
-        self.listener = Some(Box::new(listen));
-        self
-    }
-
-    /// Hashes with `hasher`.
-    #[must_use]
-    pub fn hasher<T: BuildHasher>(self, hasher: T) -> Builder<K, V, T> {
-        let Self { cap, max_bytes, weigher, listener, .. } = self;
-        Builder { cap, max_bytes, weigher, listener, hasher }
-    }
-}
-
-impl<K, V, S> Builder<K, V, S>
-where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Send + Sync + 'static,
-    S: BuildHasher,
-{
-    /// The map.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError::Zero`] for a cap of nothing.
-    pub fn build(self) -> Result<FifoMap<K, V, S>, ConfigError> {
-        let counter = || CachePadded::new(AtomicU64::new(0));
-        Ok(FifoMap {
-            cap: positive("cap", self.cap)?,
-            max_bytes: self.max_bytes.map(|max| positive("max_bytes", max)).transpose()?,
-            table: Table::new(SHARDS),
-            order: Order::new(),
-            hasher: self.hasher,
-            weigher: self.weigher,
-            listener: self.listener,
-            tail: counter(),
-            floor: counter(),
-            live: counter(),
-            bytes: counter(),
-            counts: stats::Counts::default(),
-            warned: Counter::default(),
-        })
-    }
-}
-
 impl<K, V> FifoMap<K, V> {
     /// Starts a map of `cap` entries at most, with random seeds.
     #[must_use]
@@ -188,7 +123,8 @@ where
     V: Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// Inserts at the back, or replaces the value in place: an entry that is there keeps its number. Evicts the oldest
+    /// Inserts at the back, or replaces the value in place: an entry that is there keeps its number, unless its new weight
+    /// makes it the one that has to go, and it comes in at the back. Evicts the oldest
     /// if there is no room. O(1), expected; see the module for progress.
     ///
     /// Linearized where the entry is linked; the eviction before that, where the floor is raised.
@@ -512,11 +448,5 @@ fn take(pool: &AtomicU64, want: u64, max: u64) -> bool {
 impl<K, V, S> fmt::Debug for FifoMap<K, V, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FifoMap").field("cap", &self.cap).field("len", &self.table.len()).finish_non_exhaustive()
-    }
-}
-
-impl<K, V, S> fmt::Debug for Builder<K, V, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("cap", &self.cap).field("max_bytes", &self.max_bytes).finish_non_exhaustive()
     }
 }

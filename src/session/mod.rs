@@ -27,19 +27,22 @@
 
 #![forbid(unsafe_code)]
 
+mod entry;
 mod error;
 mod request;
+mod shared;
 
 pub use error::SessionError;
 pub use request::{Sensitivity, SessionConfig, SessionRequest, Tools};
 
-use crate::budget::{Denied, Limits, Meter, Spent, Status as MeterStatus};
+use crate::budget::{Limits, Meter, Status as MeterStatus};
 use crate::clock::{Clock, SystemClock, Timestamp};
-use crate::deadline::{DeadlineQueue, Next};
+use crate::deadline::DeadlineQueue;
 use crate::error::ConfigError;
-use crate::hash::random_state;
 use crate::map::ShardedMap;
-use crate::sync::{Counter, MODEL};
+use crate::sync::Counter;
+use entry::Session;
+use shared::Shared;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,8 +50,6 @@ use uuid::Uuid;
 
 /// Time limits below this are raised to it (upstream's rule).
 const MIN_TIME_LIMIT: Duration = Duration::from_secs(1);
-/// Entries that a full store looks at in one go, before it looks again whether there is room.
-const SWEEP_STEP: usize = 256;
 
 /// A session's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -150,97 +151,6 @@ pub struct SessionStats {
 /// ```
 pub struct SessionStore<C: Clock = SystemClock> {
     shared: Arc<Shared<C>>,
-}
-
-struct Shared<C> {
-    sessions: ShardedMap<Uuid, Session>,
-    rosters: ShardedMap<Uuid, Arc<Roster>>,
-    /// Sessions by the first instant at which they may be swept.
-    queue: DeadlineQueue<Uuid>,
-    /// Sessions held, against the capacity.
-    room: Meter,
-    sessions_per_agent: u64,
-    clock: C,
-    /// Creations begun, whether or not they came through.
-    begun: Counter,
-    created: Counter,
-    closed: Counter,
-    expired: Counter,
-    removed: Counter,
-    refused_full: Counter,
-}
-
-/// The active sessions of one agent. Replaced by a fresh one when it is closed.
-struct Roster {
-    /// Active sessions, against the cap per agent.
-    active: Meter,
-    members: ShardedMap<Uuid, ()>,
-}
-
-struct Session {
-    meter: Meter,
-    roster: Arc<Roster>,
-    created_at: Timestamp,
-    /// The last instant at which it is alive.
-    expires_after: Timestamp,
-    request: Arc<SessionRequest>,
-}
-
-impl Session {
-    /// Its state at `now`, settled first: an active session of a closed roster is closed, one past its time expires.
-    fn settle(&self, now: Timestamp, expired: &Counter) -> MeterStatus {
-        let status = self.meter.status();
-        if status != MeterStatus::Open {
-            return status;
-        }
-        if self.roster.active.status() != MeterStatus::Open {
-            return self.meter.shut(MeterStatus::Closed).map_or_else(|was| was, |_| MeterStatus::Closed);
-        }
-        if now > self.expires_after {
-            return match self.meter.shut(MeterStatus::Expired) {
-                Ok(_) => {
-                    expired.add(1);
-                    self.leave_roster();
-                    MeterStatus::Expired
-                }
-                Err(was) => was,
-            };
-        }
-        status
-    }
-
-    /// Gives the roster's place back. Whoever shut the session's meter calls this, once.
-    fn leave_roster(&self) {
-        // A closed roster has counted the session already.
-        let _ = self.roster.active.refund(1);
-    }
-
-    fn usage(&self, spent: Spent, now: Timestamp) -> Usage {
-        Usage {
-            calls_made: spent.calls,
-            calls_remaining: spent.remaining,
-            time_remaining: self.expires_after.saturating_since(now),
-            window_calls: spent.window_calls,
-        }
-    }
-
-    fn info(&self, id: Uuid, now: Timestamp, expired: &Counter) -> SessionInfo {
-        let status = match self.settle(now, expired) {
-            MeterStatus::Open => Status::Active,
-            MeterStatus::Expired => Status::Expired,
-            MeterStatus::Closed => Status::Closed,
-        };
-        SessionInfo {
-            id,
-            agent: self.request.agent,
-            status,
-            usage: self.usage(self.meter.spent_at(now), now),
-            budget: self.request.budget,
-            created_at: self.created_at,
-            expires_after: self.expires_after,
-            request: Arc::clone(&self.request),
-        }
-    }
 }
 
 impl SessionStore {
@@ -457,124 +367,6 @@ impl<C: Clock> SessionStore<C> {
             removed: shared.removed.get(),
             refused_full: shared.refused_full.get(),
         }
-    }
-}
-
-impl<C: Clock> Shared<C> {
-    /// The clock's time, or that of the latest sweep if the clock has stepped back since.
-    fn now(&self) -> Timestamp {
-        self.clock.now().max(self.queue.high_water())
-    }
-
-    /// A random id, or a numbered one in a model, whose every run must be alike.
-    fn fresh_id(&self) -> Uuid {
-        let number = self.begun.next();
-        if MODEL { Uuid::from_u128(number.into()) } else { Uuid::new_v4() }
-    }
-
-    /// Takes a place for session `id` on its agent's roster.
-    fn enlist(&self, id: Uuid, agent: Uuid, now: Timestamp) -> Result<Arc<Roster>, SessionError> {
-        loop {
-            let roster = self.roster(agent)?;
-            // A member before it is counted, so that whoever closes the roster after it was counted finds it.
-            roster.members.pin().insert(id, ());
-            let mut admitted = roster.active.admit(1, now);
-            if matches!(admitted, Err(Denied::Budget { .. })) {
-                self.settle_members(&roster, now);
-                admitted = roster.active.admit(1, now);
-            }
-            match admitted {
-                Ok(_) => return Ok(roster),
-                Err(Denied::Shut(_)) => self.drop_roster(&agent, &roster),
-                Err(_) => {
-                    roster.members.pin().remove(&id);
-                    return Err(SessionError::TooManySessions { max: self.sessions_per_agent });
-                }
-            }
-        }
-    }
-
-    fn roster(&self, agent: Uuid) -> Result<Arc<Roster>, SessionError> {
-        if let Some(roster) = self.rosters.get(&agent) {
-            return Ok(roster);
-        }
-        let active = Meter::new(Limits::new(self.sessions_per_agent), Timestamp::ZERO)?;
-        let members = ShardedMap::with_shards_and_hasher(1, random_state());
-        let rosters = self.rosters.pin();
-        let roster = match rosters.try_insert(agent, Arc::new(Roster { active, members })) {
-            Ok(roster) => Arc::clone(roster),
-            Err(exists) => Arc::clone(exists.current),
-        };
-        Ok(roster)
-    }
-
-    fn drop_roster(&self, agent: &Uuid, roster: &Arc<Roster>) {
-        self.rosters.pin().remove_if(agent, |other| Arc::ptr_eq(other, roster));
-    }
-
-    /// Drops a roster that nobody is on any more.
-    fn disband(&self, agent: Uuid, roster: &Arc<Roster>) {
-        // Shutting it tells a `create` that is at it to start anew.
-        if roster.members.is_empty() && roster.active.shut_if(MeterStatus::Closed, |spent| spent.calls == 0).is_ok() {
-            self.drop_roster(&agent, roster);
-        }
-    }
-
-    /// Expires the sessions of a roster whose time is over, which gives their places back.
-    fn settle_members(&self, roster: &Roster, now: Timestamp) {
-        let sessions = self.sessions.pin();
-        for (id, ()) in roster.members.pin().iter() {
-            if let Some(session) = sessions.get(id) {
-                session.settle(now, &self.expired);
-            }
-        }
-    }
-
-    /// Takes one place of the capacity, sweeping if there is none.
-    fn find_room(&self, now: Timestamp) -> Result<(), SessionError> {
-        while self.room.admit(1, now).is_err() {
-            let swept = self.sweep(now, SWEEP_STEP);
-            if swept.removed == 0 && !swept.more {
-                // What another thread's sweep removed since the last look counts too.
-                if self.room.admit(1, now).is_ok() {
-                    return Ok(());
-                }
-                let capacity = self.room.limits().budget;
-                if self.refused_full.first() {
-                    tracing::warn!(capacity, "session store is full: creations are refused");
-                }
-                return Err(SessionError::Full { capacity });
-            }
-        }
-        Ok(())
-    }
-
-    /// Lets a session that is closed be swept from now on.
-    fn bring_forward(&self, id: Uuid, now: Timestamp) {
-        self.queue.add(id, now);
-        // Its other entry finds nothing when its time comes.
-        self.queue.note_stale();
-    }
-
-    fn sweep(&self, now: Timestamp, limit: usize) -> Swept {
-        let mut removed = 0;
-        let now = now.max(self.queue.high_water());
-        let swept = self.queue.sweep(now, limit, |id, _| {
-            let sessions = self.sessions.pin();
-            let Some(session) = sessions.get(id) else { return Next::Drop };
-            if session.settle(now, &self.expired) == MeterStatus::Open {
-                return Next::KeepUntil(session.expires_after.saturating_add(Duration::from_nanos(1)));
-            }
-            if sessions.remove(id).is_some() {
-                removed += 1;
-                session.roster.members.pin().remove(id);
-                self.disband(session.request.agent, &session.roster);
-                let _ = self.room.refund(1);
-            }
-            Next::Drop
-        });
-        self.removed.add(removed);
-        Swept { removed, more: swept.more }
     }
 }
 

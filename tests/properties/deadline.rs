@@ -93,7 +93,7 @@ struct Pair {
 
 impl Pair {
     fn add(&mut self, deadline: u64) {
-        // From 1, so that `NOTHING` is kept of them.
+        // Keys start at 1: 0 is a multiple even of what `NOTHING` says.
         self.added += 1;
         self.queue.add(self.added, Timestamp::from_nanos(deadline));
         self.entries.push(Entry { key: self.added, deadline, era: self.era });

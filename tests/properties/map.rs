@@ -100,8 +100,12 @@ fn agrees<S: BuildHasher>(map: &ShardedMap<u64, u64, S>, ops: Vec<Op>) -> Result
                 let before = model.get(&key).copied();
                 match choice.step(before.as_ref()) {
                     Step::Keep => {}
-                    Step::Put(value) => drop(model.insert(key, value)),
-                    Step::Remove => drop(model.remove(&key)),
+                    Step::Put(value) => {
+                        model.insert(key, value);
+                    }
+                    Step::Remove => {
+                        model.remove(&key);
+                    }
                 }
                 prop_assert_eq!(computed.before.copied(), before);
                 prop_assert_eq!(computed.after, model.get(&key));

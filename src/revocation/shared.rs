@@ -1,0 +1,320 @@
+//! What the handles of a set share, and the steps that its operations are made of.
+
+#![forbid(unsafe_code)]
+
+use super::{Id, RevocationConfig, RevocationError, Revoked, Standing, Swept};
+use crate::budget::{Limits, Meter, Status};
+use crate::clock::{Clock, Timestamp};
+use crate::deadline::{DeadlineQueue, Next};
+use crate::map::{ShardedMap, Step};
+use crate::sync::Counter;
+use std::sync::Arc;
+
+/// Entries that a full set looks at in one go, before it looks again whether there is room.
+const SWEEP_STEP: usize = 256;
+
+pub(super) struct Shared<T, P, C> {
+    pub(super) tokens: ShardedMap<T, Entry<P>>,
+    pub(super) principals: ShardedMap<P, Principal<P>>,
+    pub(super) queue: DeadlineQueue<Subject<T, P>>,
+    pub(super) config: RevocationConfig,
+    /// Tokens held, against the capacity.
+    pub(super) room: Meter,
+    /// Cutoffs held, against the capacity.
+    pub(super) cutoff_room: Meter,
+    pub(super) clock: C,
+    pub(super) swept: Counter,
+    pub(super) refused_full: Counter,
+    pub(super) coarsened: Counter,
+}
+
+/// A token's entry. Changed only by being replaced.
+pub(super) struct Entry<P> {
+    pub(super) expires_at: Timestamp,
+    pub(super) revoked: bool,
+    pub(super) cohort: Option<Arc<Cohort<P>>>,
+}
+
+/// The tracked tokens of a principal that were not revoked one by one. Replaced when it is shut.
+pub(super) struct Cohort<P> {
+    pub(super) principal: P,
+    pub(super) members: Meter,
+}
+
+pub(super) struct Principal<P> {
+    pub(super) cohort: Option<Arc<Cohort<P>>>,
+    /// Its tokens issued up to here are revoked.
+    pub(super) cutoff: Option<Timestamp>,
+}
+
+/// What the deadline queue asks about.
+pub(super) enum Subject<T, P> {
+    Token(T),
+    Cutoff(P),
+}
+
+impl<P> Cohort<P> {
+    pub(super) fn shut(&self) -> bool {
+        self.members.status() != Status::Open
+    }
+}
+
+impl<P> Entry<P> {
+    pub(super) fn is_revoked(&self) -> bool {
+        self.revoked || self.cohort.as_ref().is_some_and(|cohort| cohort.shut())
+    }
+}
+
+impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now().max(self.queue.high_water())
+    }
+
+    /// The expiry of an id that may never have been issued, as it is remembered.
+    pub(super) fn bounded(&self, expires_at: Timestamp, now: Timestamp) -> Timestamp {
+        expires_at.min(now.saturating_add(self.config.max_token_life))
+    }
+
+    /// When something that expires then may be forgotten.
+    pub(super) fn forget_at(&self, expires_at: Timestamp) -> Timestamp {
+        expires_at.saturating_add(self.config.grace)
+    }
+
+    pub(super) fn check(&self, token: &T, now: Timestamp) -> Standing {
+        if let Some(entry) = self.tokens.pin().get(token) {
+            return if entry.is_revoked() {
+                Standing::Revoked
+            } else if entry.expires_at <= now.max(self.queue.high_water()) {
+                Standing::Expired
+            } else {
+                Standing::Clear
+            };
+        }
+        // Read after the lookup: whoever forgot the token raised it first.
+        if self.is_behind(now) { Standing::Unknown } else { Standing::Clear }
+    }
+
+    /// Whether something was forgotten that would be alive at `now`: what goes has expired a grace earlier.
+    pub(super) fn is_behind(&self, now: Timestamp) -> bool {
+        self.forget_at(now) < self.queue.dropped_through()
+    }
+
+    pub(super) fn is_cut_off(&self, principal: &P, issued_at: Timestamp) -> bool {
+        self.principals.pin().get(principal).and_then(|principal| principal.cutoff).is_some_and(|cut| issued_at <= cut)
+    }
+
+    pub(super) fn revoke(&self, token: T, expires_at: Timestamp) -> Result<Revoked, RevocationError> {
+        let now = self.now();
+        let expires_at = self.bounded(expires_at, now);
+        let mut has_room = false;
+        loop {
+            let tokens = self.tokens.pin();
+            let done = tokens.compute(token.clone(), |entry| match entry {
+                None if !has_room => Step::Keep,
+                None => Step::Put(Entry { expires_at, revoked: true, cohort: None }),
+                Some(entry) if entry.revoked && entry.expires_at >= expires_at => Step::Keep,
+                Some(entry) => Step::Put(Entry {
+                    expires_at: entry.expires_at.max(expires_at),
+                    revoked: true,
+                    cohort: entry.cohort.clone(),
+                }),
+            });
+            match done.before {
+                None if !has_room => {
+                    self.find_room(&self.room)?;
+                    has_room = true;
+                    continue;
+                }
+                None => self.queue.add(Subject::Token(token), self.forget_at(expires_at)),
+                Some(_) if has_room => drop(self.room.refund(1)),
+                Some(_) => {}
+            }
+            let Some(before) = done.before else { return Ok(Revoked::Newly) };
+            if before.revoked {
+                return Ok(Revoked::Already);
+            }
+            // It leaves its cohort, unless that was shut, and the token revoked, before.
+            let left = before.cohort.as_ref().is_none_or(|cohort| self.leave(cohort));
+            return Ok(if left { Revoked::Newly } else { Revoked::Already });
+        }
+    }
+
+    pub(super) fn track(&self, principal: P, token: T, expires_at: Timestamp) -> Result<(), RevocationError> {
+        let tokens = self.tokens.pin();
+        if let Some(tracked) = self.prolong(&principal, &token, expires_at) {
+            return tracked;
+        }
+        self.find_room(&self.room)?;
+        let cohort = self.join(&principal);
+        let entry = Entry { expires_at, revoked: false, cohort: Some(Arc::clone(&cohort)) };
+        if tokens.try_insert(token.clone(), entry).is_ok() {
+            self.queue.add(Subject::Token(token), self.forget_at(expires_at));
+            return Ok(());
+        }
+        // Another thread registered or revoked it since we looked.
+        self.leave(&cohort);
+        let _ = self.room.refund(1);
+        self.prolong(&principal, &token, expires_at).unwrap_or_else(|| self.track(principal, token, expires_at))
+    }
+
+    /// Gives a token that is remembered a later expiry. None if it is not.
+    pub(super) fn prolong(
+        &self,
+        principal: &P,
+        token: &T,
+        expires_at: Timestamp,
+    ) -> Option<Result<(), RevocationError>> {
+        let tokens = self.tokens.pin();
+        let elsewhere = |entry: &Entry<P>| entry.cohort.as_ref().is_some_and(|cohort| cohort.principal != *principal);
+        let done = tokens.compute(token.clone(), |entry| match entry {
+            Some(entry) if entry.expires_at < expires_at && !elsewhere(entry) => {
+                Step::Put(Entry { expires_at, revoked: entry.revoked, cohort: entry.cohort.clone() })
+            }
+            _ => Step::Keep,
+        });
+        done.before.map(|entry| if elsewhere(entry) { Err(RevocationError::TrackedElsewhere) } else { Ok(()) })
+    }
+
+    /// Counts a token into the principal's open cohort.
+    pub(super) fn join(&self, principal: &P) -> Arc<Cohort<P>> {
+        let principals = self.principals.pin();
+        loop {
+            let done = principals.compute(principal.clone(), |known| match known {
+                Some(Principal { cohort: Some(cohort), .. }) if !cohort.shut() => Step::Keep,
+                known => {
+                    let members =
+                        Meter::new(Limits::new(u64::MAX), Timestamp::ZERO).expect("no rate, nothing to refuse");
+                    let cohort = Arc::new(Cohort { principal: principal.clone(), members });
+                    Step::Put(Principal { cohort: Some(cohort), cutoff: known.and_then(|known| known.cutoff) })
+                }
+            });
+            let cohort = done.after.and_then(|known| known.cohort.as_ref());
+            if let Some(cohort) = cohort.filter(|cohort| cohort.members.admit(1, Timestamp::ZERO).is_ok()) {
+                return Arc::clone(cohort);
+            }
+        }
+    }
+
+    /// Counts a token out of its cohort; drops the principal if that was all that was known of it. False if the cohort
+    /// was shut before.
+    pub(super) fn leave(&self, cohort: &Arc<Cohort<P>>) -> bool {
+        if cohort.members.refund(1).is_err() {
+            return false;
+        }
+        if cohort.members.shut_if(Status::Expired, |spent| spent.calls == 0).is_ok() {
+            self.principals.pin().compute(cohort.principal.clone(), |known| match known {
+                Some(Principal { cohort: Some(other), cutoff }) if Arc::ptr_eq(other, cohort) => match cutoff {
+                    Some(_) => Step::Put(Principal { cohort: None, cutoff: *cutoff }),
+                    None => Step::Remove,
+                },
+                _ => Step::Keep,
+            });
+        }
+        true
+    }
+
+    pub(super) fn revoke_principal(&self, principal: &P) -> Result<u64, RevocationError> {
+        let mut has_room = false;
+        loop {
+            let now = self.now();
+            let principals = self.principals.pin();
+            // The cohort stays until it is shut: another call that came and found none would return too early.
+            let done = principals.compute(principal.clone(), |known| {
+                let cohort = known.and_then(|known| known.cohort.clone());
+                match known.and_then(|known| known.cutoff) {
+                    Some(cutoff) => Step::Put(Principal { cohort, cutoff: Some(now.max(cutoff)) }),
+                    None if has_room => Step::Put(Principal { cohort, cutoff: Some(now) }),
+                    None => Step::Keep,
+                }
+            });
+            let had_cutoff = done.before.is_some_and(|known| known.cutoff.is_some());
+            if !had_cutoff && !has_room {
+                self.find_room(&self.cutoff_room)?;
+                has_room = true;
+                continue;
+            }
+            if had_cutoff && has_room {
+                let _ = self.cutoff_room.refund(1);
+            }
+            if !had_cutoff {
+                self.queue.add(Subject::Cutoff(principal.clone()), self.cutoff_end(now));
+            }
+            let cohort = done.before.and_then(|known| known.cohort.as_ref());
+            let newly = cohort.and_then(|cohort| cohort.members.shut(Status::Closed).ok());
+            return Ok(newly.filter(|spent| spent.status == Status::Open).map_or(0, |spent| spent.calls));
+        }
+    }
+
+    /// When no token issued up to `cutoff` can be alive any more.
+    pub(super) fn cutoff_end(&self, cutoff: Timestamp) -> Timestamp {
+        self.forget_at(cutoff.saturating_add(self.config.max_token_life))
+    }
+
+    /// Takes one place of `room`, sweeping if there is none.
+    pub(super) fn find_room(&self, room: &Meter) -> Result<(), RevocationError> {
+        while room.admit(1, Timestamp::ZERO).is_err() {
+            let swept = self.sweep(self.clock.now(), SWEEP_STEP);
+            if swept.removed == 0 && !swept.more {
+                // What another thread's sweep removed since the last look counts too.
+                if room.admit(1, Timestamp::ZERO).is_ok() {
+                    return Ok(());
+                }
+                let capacity = self.config.capacity;
+                if self.refused_full.first() {
+                    tracing::warn!(capacity, "revocation set is full");
+                }
+                return Err(RevocationError::Full { capacity });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn sweep(&self, now: Timestamp, limit: usize) -> Swept {
+        let mut removed = 0;
+        // Judged by a time that the queue's is not before: what it notes as dropped then covers what is dropped here,
+        // even if another sweep has raised the high-water time meanwhile.
+        let now = now.max(self.queue.high_water());
+        let swept = self.queue.sweep(now, limit, |subject, _| {
+            let (gone, next) = match subject {
+                Subject::Token(token) => self.sweep_token(token, now),
+                Subject::Cutoff(principal) => self.sweep_cutoff(principal, now),
+            };
+            removed += u64::from(gone);
+            next
+        });
+        self.swept.add(removed);
+        Swept { removed, more: swept.more }
+    }
+
+    pub(super) fn sweep_token(&self, token: &T, now: Timestamp) -> (bool, Next) {
+        let tokens = self.tokens.pin();
+        // Judged on the very entry that is removed: one that was prolonged meanwhile stays.
+        if let Some(entry) = tokens.remove_if(token, |entry| self.forget_at(entry.expires_at) <= now) {
+            if let Some(cohort) = entry.cohort.as_ref().filter(|_| !entry.revoked) {
+                self.leave(cohort);
+            }
+            let _ = self.room.refund(1);
+            return (true, Next::Drop);
+        }
+        let kept = tokens.get(token);
+        (false, kept.map_or(Next::Drop, |entry| Next::KeepUntil(self.forget_at(entry.expires_at))))
+    }
+
+    pub(super) fn sweep_cutoff(&self, principal: &P, now: Timestamp) -> (bool, Next) {
+        let principals = self.principals.pin();
+        let ended = |known: &Principal<P>| known.cutoff.is_some_and(|cutoff| self.cutoff_end(cutoff) <= now);
+        let done = principals.compute(principal.clone(), |known| match known {
+            Some(known) if ended(known) => match known.cohort.as_ref().filter(|cohort| !cohort.shut()) {
+                Some(cohort) => Step::Put(Principal { cohort: Some(Arc::clone(cohort)), cutoff: None }),
+                None => Step::Remove,
+            },
+            _ => Step::Keep,
+        });
+        if done.before.is_some_and(ended) {
+            let _ = self.cutoff_room.refund(1);
+            return (true, Next::Drop);
+        }
+        let cutoff = done.before.and_then(|known| known.cutoff);
+        (false, cutoff.map_or(Next::Drop, |cutoff| Next::KeepUntil(self.cutoff_end(cutoff))))
+    }
+}

@@ -1,0 +1,84 @@
+//! A session, and the roster of its agent.
+
+#![forbid(unsafe_code)]
+
+use super::{SessionInfo, SessionRequest, Status, Usage};
+use crate::budget::{Meter, Spent, Status as MeterStatus};
+use crate::clock::Timestamp;
+use crate::map::ShardedMap;
+use crate::sync::Counter;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The active sessions of one agent. Replaced by a fresh one when it is closed.
+pub(super) struct Roster {
+    /// Active sessions, against the cap per agent.
+    pub(super) active: Meter,
+    pub(super) members: ShardedMap<Uuid, ()>,
+}
+
+pub(super) struct Session {
+    pub(super) meter: Meter,
+    pub(super) roster: Arc<Roster>,
+    pub(super) created_at: Timestamp,
+    /// The last instant at which it is alive.
+    pub(super) expires_after: Timestamp,
+    pub(super) request: Arc<SessionRequest>,
+}
+
+impl Session {
+    /// Its state at `now`, settled first: an active session of a closed roster is closed, one past its time expires.
+    pub(super) fn settle(&self, now: Timestamp, expired: &Counter) -> MeterStatus {
+        let status = self.meter.status();
+        if status != MeterStatus::Open {
+            return status;
+        }
+        if self.roster.active.status() != MeterStatus::Open {
+            return self.meter.shut(MeterStatus::Closed).map_or_else(|was| was, |_| MeterStatus::Closed);
+        }
+        if now > self.expires_after {
+            return match self.meter.shut(MeterStatus::Expired) {
+                Ok(_) => {
+                    expired.add(1);
+                    self.leave_roster();
+                    MeterStatus::Expired
+                }
+                Err(was) => was,
+            };
+        }
+        status
+    }
+
+    /// Gives the roster's place back. Whoever shut the session's meter calls this, once.
+    pub(super) fn leave_roster(&self) {
+        // A closed roster has counted the session already.
+        let _ = self.roster.active.refund(1);
+    }
+
+    pub(super) fn usage(&self, spent: Spent, now: Timestamp) -> Usage {
+        Usage {
+            calls_made: spent.calls,
+            calls_remaining: spent.remaining,
+            time_remaining: self.expires_after.saturating_since(now),
+            window_calls: spent.window_calls,
+        }
+    }
+
+    pub(super) fn info(&self, id: Uuid, now: Timestamp, expired: &Counter) -> SessionInfo {
+        let status = match self.settle(now, expired) {
+            MeterStatus::Open => Status::Active,
+            MeterStatus::Expired => Status::Expired,
+            MeterStatus::Closed => Status::Closed,
+        };
+        SessionInfo {
+            id,
+            agent: self.request.agent,
+            status,
+            usage: self.usage(self.meter.spent_at(now), now),
+            budget: self.request.budget,
+            created_at: self.created_at,
+            expires_after: self.expires_after,
+            request: Arc::clone(&self.request),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What the handles of a store share, and the steps that its operations are made of.
+
+#![forbid(unsafe_code)]
+
+use super::entry::{Roster, Session};
+use super::{SessionError, Swept};
+use crate::budget::{Denied, Limits, Meter, Status as MeterStatus};
+use crate::clock::{Clock, Timestamp};
+use crate::deadline::{DeadlineQueue, Next};
+use crate::hash::random_state;
+use crate::map::ShardedMap;
+use crate::sync::{Counter, MODEL};
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Entries that a full store looks at in one go, before it looks again whether there is room.
+const SWEEP_STEP: usize = 256;
+
+pub(super) struct Shared<C> {
+    pub(super) sessions: ShardedMap<Uuid, Session>,
+    pub(super) rosters: ShardedMap<Uuid, Arc<Roster>>,
+    /// Sessions by the first instant at which they may be swept.
+    pub(super) queue: DeadlineQueue<Uuid>,
+    /// Sessions held, against the capacity.
+    pub(super) room: Meter,
+    pub(super) sessions_per_agent: u64,
+    pub(super) clock: C,
+    /// Creations begun, whether or not they came through.
+    pub(super) begun: Counter,
+    pub(super) created: Counter,
+    pub(super) closed: Counter,
+    pub(super) expired: Counter,
+    pub(super) removed: Counter,
+    pub(super) refused_full: Counter,
+}
+
+impl<C: Clock> Shared<C> {
+    /// The clock's time, or that of the latest sweep if the clock has stepped back since.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now().max(self.queue.high_water())
+    }
+
+    /// A random id, or a numbered one in a model, whose every run must be alike.
+    pub(super) fn fresh_id(&self) -> Uuid {
+        let number = self.begun.next();
+        if MODEL { Uuid::from_u128(number.into()) } else { Uuid::new_v4() }
+    }
+
+    /// Takes a place for session `id` on its agent's roster.
+    pub(super) fn enlist(&self, id: Uuid, agent: Uuid, now: Timestamp) -> Result<Arc<Roster>, SessionError> {
+        loop {
+            let roster = self.roster(agent)?;
+            // A member before it is counted, so that whoever closes the roster after it was counted finds it.
+            roster.members.pin().insert(id, ());
+            let mut admitted = roster.active.admit(1, now);
+            if matches!(admitted, Err(Denied::Budget { .. })) {
+                self.settle_members(&roster, now);
+                admitted = roster.active.admit(1, now);
+            }
+            match admitted {
+                Ok(_) => return Ok(roster),
+                Err(Denied::Shut(_)) => self.drop_roster(&agent, &roster),
+                Err(_) => {
+                    roster.members.pin().remove(&id);
+                    return Err(SessionError::TooManySessions { max: self.sessions_per_agent });
+                }
+            }
+        }
+    }
+
+    pub(super) fn roster(&self, agent: Uuid) -> Result<Arc<Roster>, SessionError> {
+        if let Some(roster) = self.rosters.get(&agent) {
+            return Ok(roster);
+        }
+        let active = Meter::new(Limits::new(self.sessions_per_agent), Timestamp::ZERO)?;
+        let members = ShardedMap::with_shards_and_hasher(1, random_state());
+        let rosters = self.rosters.pin();
+        let roster = match rosters.try_insert(agent, Arc::new(Roster { active, members })) {
+            Ok(roster) => Arc::clone(roster),
+            Err(exists) => Arc::clone(exists.current),
+        };
+        Ok(roster)
+    }
+
+    pub(super) fn drop_roster(&self, agent: &Uuid, roster: &Arc<Roster>) {
+        self.rosters.pin().remove_if(agent, |other| Arc::ptr_eq(other, roster));
+    }
+
+    /// Drops a roster that nobody is on any more.
+    pub(super) fn disband(&self, agent: Uuid, roster: &Arc<Roster>) {
+        // Shutting it tells a `create` that is at it to start anew.
+        if roster.members.is_empty() && roster.active.shut_if(MeterStatus::Closed, |spent| spent.calls == 0).is_ok() {
+            self.drop_roster(&agent, roster);
+        }
+    }
+
+    /// Expires the sessions of a roster whose time is over, which gives their places back.
+    pub(super) fn settle_members(&self, roster: &Roster, now: Timestamp) {
+        let sessions = self.sessions.pin();
+        for (id, ()) in roster.members.pin().iter() {
+            if let Some(session) = sessions.get(id) {
+                session.settle(now, &self.expired);
+            }
+        }
+    }
+
+    /// Takes one place of the capacity, sweeping if there is none.
+    pub(super) fn find_room(&self, now: Timestamp) -> Result<(), SessionError> {
+        while self.room.admit(1, now).is_err() {
+            let swept = self.sweep(now, SWEEP_STEP);
+            if swept.removed == 0 && !swept.more {
+                // What another thread's sweep removed since the last look counts too.
+                if self.room.admit(1, now).is_ok() {
+                    return Ok(());
+                }
+                let capacity = self.room.limits().budget;
+                if self.refused_full.first() {
+                    tracing::warn!(capacity, "session store is full: creations are refused");
+                }
+                return Err(SessionError::Full { capacity });
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets a session that is closed be swept from now on.
+    pub(super) fn bring_forward(&self, id: Uuid, now: Timestamp) {
+        self.queue.add(id, now);
+        // Its other entry finds nothing when its time comes.
+        self.queue.note_stale();
+    }
+
+    pub(super) fn sweep(&self, now: Timestamp, limit: usize) -> Swept {
+        let mut removed = 0;
+        let now = now.max(self.queue.high_water());
+        let swept = self.queue.sweep(now, limit, |id, _| {
+            let sessions = self.sessions.pin();
+            let Some(session) = sessions.get(id) else { return Next::Drop };
+            if session.settle(now, &self.expired) == MeterStatus::Open {
+                return Next::KeepUntil(session.expires_after.saturating_add(Duration::from_nanos(1)));
+            }
+            if sessions.remove(id).is_some() {
+                removed += 1;
+                session.roster.members.pin().remove(id);
+                self.disband(session.request.agent, &session.roster);
+                let _ = self.room.refund(1);
+            }
+            Next::Drop
+        });
+        self.removed.add(removed);
+        Swept { removed, more: swept.more }
+    }
+}
