@@ -1,5 +1,31 @@
-//! Bounded, lock-free state for agent gateways.
-#![warn(missing_docs)]
+//! Bounded, lock-free state for high-throughput agent gateways.
+//!
+//! Three promises: **it never exceeds its cap; it never forgets a live revocation; it never oversells a budget.** Each
+//! holds at every instant that any thread can observe, and everything here exists to keep one of them.
+//!
+//! A gateway between agents and the tools that they call asks, for every call and on every core: is this token revoked
+//! ([`revocation`]), is this session alive and within its budget and rate ([`session`]), where is the record of what was
+//! done ([`trace`])? The stores that answer are made of four small primitives, which are useful by themselves:
+//!
+//! | | [`map`] | [`fifo`] | [`deadline`] | [`budget`] |
+//! |---|---|---|---|---|
+//! | [`session`] | x | | x | x |
+//! | [`revocation`] | x | | x | x |
+//! | [`trace`] | | x | | |
+//!
+//! # Consistency
+//!
+//! Operations on one key, session or token are linearizable; each module names its linearization points. Walks and
+//! counts over many entries are weakly consistent, except where a bound is promised.
+//!
+//! # Progress
+//!
+//! There is no lock on any path. Where an operation can wait for another, its module says when.
+//!
+//! # Trade-offs
+//!
+//! State is local to the process and gone with it. What is removed is freed by epochs: a thread that stays pinned delays
+//! that for everybody. Meters need a 128-bit compare-and-swap, and fall back to a lock where the hardware has none.
 
 pub mod budget;
 pub mod clock;
@@ -14,3 +40,8 @@ pub mod revocation;
 pub mod session;
 mod sync;
 pub mod trace;
+
+/// The README's examples, compiled and run with the other documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
