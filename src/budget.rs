@@ -261,19 +261,21 @@ impl Meter {
         .map(|(_, after)| self.spent(after, now))
     }
 
-    /// Gives back `calls` that were admitted: to the budget, and to the window they may have been in. Lock-free.
-    /// Gives back what was spent at most.
+    /// Gives back `calls` that were admitted at `admitted_at`: to the budget, and to the window if that is the one they
+    /// were in. Lock-free. Gives back what was spent at most.
     ///
     /// # Errors
     ///
     /// [`Denied::Shut`] if the meter is shut; what it had counted then stands.
-    pub fn refund(&self, calls: u64) -> Result<(), Denied> {
+    pub fn refund(&self, calls: u64, admitted_at: Timestamp) -> Result<(), Denied> {
         let refunded = self.update(|state| {
             if state.status != Status::Open {
                 return Err(Denied::Shut(state.status));
             }
             let left = state.calls.saturating_sub(calls);
-            Ok(State { calls: left, window_calls: state.window_calls.saturating_sub(calls), ..state })
+            let in_window = self.layout.ticks(self.since_origin(admitted_at)) >= state.start;
+            let window_calls = state.window_calls.saturating_sub(if in_window { calls } else { 0 });
+            Ok(State { calls: left, window_calls: window_calls.min(left), ..state })
         });
         refunded.map(drop)
     }
@@ -369,10 +371,14 @@ impl Meter {
     /// Calls in the window of `now`, and its start: a new window, if the last one has ended.
     fn window(&self, state: State, now: Timestamp) -> (u64, u64) {
         if u128::from(now.as_nanos()) >= self.window_end(state.start) {
-            (0, self.layout.ticks(now.as_nanos().saturating_sub(self.origin.as_nanos())))
+            (0, self.layout.ticks(self.since_origin(now)))
         } else {
             (state.window_calls, state.start)
         }
+    }
+
+    fn since_origin(&self, now: Timestamp) -> u64 {
+        now.as_nanos().saturating_sub(self.origin.as_nanos())
     }
 
     /// In nanoseconds since the Unix epoch, and wider than a timestamp: a window may end after the last of them.

@@ -98,7 +98,7 @@ pub struct Swept {
 pub struct DeadlineQueue<K> {
     buckets: Table<Name, Stack<Entry<K>>>,
     hasher: RandomState,
-    /// The latest time of any sweep.
+    /// The latest time that was swept at or advanced to.
     high_water: CachePadded<AtomicU64>,
     /// The latest time at which any sweep visited an entry as due.
     dropped_through: AtomicU64,
@@ -164,8 +164,7 @@ impl<K: Send + Sync + 'static> DeadlineQueue<K> {
     /// Says that the key of one entry is gone, so that the entry may go before its deadline. Lock-free.
     pub fn note_stale(&self) {
         let stale = self.stale.up();
-        if stale >= MIN_STALE && stale > self.len() / 2 {
-            self.stale.take(stale);
+        if stale >= MIN_STALE && stale > self.len() / 2 && self.stale.zero_if(stale) {
             // Relaxed: it decides when to look, not what is found.
             self.era.fetch_add(1, Ordering::Relaxed);
         }
@@ -178,10 +177,7 @@ impl<K: Send + Sync + 'static> DeadlineQueue<K> {
     /// others too, so it must look for itself. Two sweeps may call it for the same entry.
     pub fn sweep(&self, now: Timestamp, limit: usize, mut visit: impl FnMut(&K, Timestamp) -> Next) -> Swept {
         let guard = epoch::pin();
-        // `Timestamp::MAX` never comes.
-        let now = now.as_nanos().min(u64::MAX - 1);
-        // AcqRel: P7.
-        let now = self.high_water.fetch_max(now, Ordering::AcqRel).max(now);
+        let now = self.advance(now).as_nanos();
         let era = self.era.load(Ordering::Relaxed);
         let mut swept = Swept::default();
         let mut steps = 0;
@@ -220,7 +216,15 @@ impl<K: Send + Sync + 'static> DeadlineQueue<K> {
         swept
     }
 
-    /// The latest time of any sweep: what may have gone by it must be treated as expired. Wait-free.
+    /// Raises the high-water time to `now`, if that is later, without sweeping, and returns it. Lock-free.
+    pub fn advance(&self, now: Timestamp) -> Timestamp {
+        // `Timestamp::MAX` never comes.
+        let now = now.as_nanos().min(u64::MAX - 1);
+        // AcqRel: P7.
+        Timestamp::from_nanos(self.high_water.fetch_max(now, Ordering::AcqRel).max(now))
+    }
+
+    /// The latest time that was swept at or advanced to: what may have gone by it must be treated as expired. Wait-free.
     #[must_use]
     pub fn high_water(&self) -> Timestamp {
         // Acquire: P7.

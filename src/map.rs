@@ -46,6 +46,24 @@ const SHARDS: usize = if MODEL { 1 } else { 16 };
 /// assert_eq!(pinned.remove("a"), Some(&2));
 /// assert!(pinned.get("a").is_none());
 /// ```
+///
+/// The map is invariant in its types, as everything is that can be written through a shared reference:
+///
+/// ```
+/// # use tollgate::map::ShardedMap;
+/// type Any = for<'a> fn(&'a str);
+/// fn same(map: &ShardedMap<u32, Any>) -> &ShardedMap<u32, Any> {
+///     map
+/// }
+/// ```
+///
+/// ```compile_fail,E0308
+/// # use tollgate::map::ShardedMap;
+/// type Any = for<'a> fn(&'a str);
+/// fn narrowed(map: &ShardedMap<u32, Any>) -> &ShardedMap<u32, fn(&'static str)> {
+///     map
+/// }
+/// ```
 pub struct ShardedMap<K, V, S = RandomState> {
     table: Table<K, V>,
     hasher: S,

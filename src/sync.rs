@@ -32,14 +32,15 @@ impl Counter {
         self.next().wrapping_add(1)
     }
 
-    /// Takes `n` away.
-    pub(crate) fn take(&self, n: u64) {
-        self.0.fetch_sub(n, std::sync::atomic::Ordering::Relaxed);
+    /// Sets it to zero if it is `count`. True if so.
+    pub(crate) fn zero_if(&self, count: u64) -> bool {
+        const RELAXED: std::sync::atomic::Ordering = std::sync::atomic::Ordering::Relaxed;
+        self.0.compare_exchange(count, 0, RELAXED, RELAXED).is_ok()
     }
 
     /// Takes one away.
     pub(crate) fn down(&self) {
-        self.take(1);
+        self.0.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Adds `n`.

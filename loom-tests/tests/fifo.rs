@@ -113,3 +113,17 @@ fn fifo_weights_stay_below_the_byte_cap() {
         assert_eq!((map.stats().bytes, map.len()), (3, 1));
     });
 }
+
+#[test]
+fn fifo_remove_remove_leaves_nothing_to_be_seen() {
+    exhaustive(|order| {
+        let map = map(1, 1);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let remove = |map: Map| move || (map.remove(&0), map.get(&0));
+        let ((first, seen), (second, also_seen)) = order.race(remove(one), remove(two));
+        assert!(first.is_some() ^ second.is_some());
+        assert_eq!((seen, also_seen), (None, None), "seen after a removal found it gone");
+        let stats = map.stats();
+        assert_eq!((stats.live, stats.removed, stats.evicted()), (0, 1, 0));
+    });
+}

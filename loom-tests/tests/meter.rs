@@ -56,7 +56,7 @@ fn meter_refund_spend() {
         let meter = meter(Limits::new(1));
         meter.admit(1, at(0)).unwrap();
         let (one, two) = (Arc::clone(&meter), Arc::clone(&meter));
-        let (_, spent) = order.race(move || one.refund(1).unwrap(), move || two.admit(1, at(0)).is_ok());
+        let (_, spent) = order.race(move || one.refund(1, at(0)).unwrap(), move || two.admit(1, at(0)).is_ok());
         assert_eq!(meter.spent_at(at(0)).calls, u64::from(spent));
     });
 }

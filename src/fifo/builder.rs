@@ -1,5 +1,6 @@
 //! How a [`FifoMap`] is configured.
 
+use super::room::Room;
 use super::{Counts, FifoMap, Listener, Reason, Weigher};
 use crate::error::{ConfigError, positive};
 use crate::hash::RandomState;
@@ -58,10 +59,12 @@ where
     ///
     /// [`ConfigError::Zero`] for a cap of nothing.
     pub fn build(self) -> Result<FifoMap<K, V, S>, ConfigError> {
+        let cap = positive("cap", self.cap)?;
+        let max_bytes = self.max_bytes.map(|max| positive("max_bytes", max)).transpose()?;
         let counter = || CachePadded::new(AtomicU64::new(0));
         Ok(FifoMap {
-            cap: positive("cap", self.cap)?,
-            max_bytes: self.max_bytes.map(|max| positive("max_bytes", max)).transpose()?,
+            cap,
+            max_bytes,
             table: Table::new(SHARDS),
             order: Order::new(),
             hasher: self.hasher,
@@ -69,8 +72,7 @@ where
             listener: self.listener,
             tail: counter(),
             floor: counter(),
-            live: counter(),
-            bytes: counter(),
+            room: Room::new(cap, max_bytes),
             counts: Counts::default(),
             warned: Counter::default(),
         })

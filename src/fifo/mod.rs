@@ -37,6 +37,7 @@
 //! panic is the caller's, and the other entries that the same operation evicted go unannounced.
 
 mod builder;
+mod room;
 mod stats;
 
 pub use builder::Builder;
@@ -49,6 +50,7 @@ use crate::raw::order::{Claim, Order, Place, cell_hash};
 use crate::raw::table::Table;
 use crate::sync::{AtomicU64, Counter, Ordering, relax};
 use crossbeam_utils::CachePadded;
+use room::{Held, Room};
 use stats::Counts;
 use std::borrow::Borrow;
 use std::fmt;
@@ -85,10 +87,7 @@ pub struct FifoMap<K, V, S = RandomState> {
     tail: CachePadded<AtomicU64>,
     /// Every lower number is dead.
     floor: CachePadded<AtomicU64>,
-    /// Slots taken: at least the live entries, `cap` at most.
-    live: CachePadded<AtomicU64>,
-    /// Bytes taken: at least the live entries' weights, `max_bytes` at most.
-    bytes: CachePadded<AtomicU64>,
+    room: Room,
     counts: Counts,
     warned: Counter,
 }
@@ -97,13 +96,6 @@ struct Entry<V> {
     seq: u64,
     weight: u64,
     value: V,
-}
-
-/// Slots and bytes that an operation has in hand.
-#[derive(Default)]
-struct Held {
-    slots: u64,
-    bytes: u64,
 }
 
 /// What an operation has evicted and not announced yet.
@@ -170,41 +162,48 @@ where
         let hash = self.hash(key);
         let found = self.table.get(hash, &guard, |k, entry| k.borrow() == key && self.alive(entry))?;
         let seq = found.value.seq;
-        let place = self.order.place(seq, &guard)?;
-        // If its inserter is still on its way, say in its stead that the entry is there: the claimant cleans up.
-        place.publish(hash);
-        if matches!(place.claim(&guard), Claim::Lost) {
-            // Evicted, or removed by another thread, since we found it.
-            return None;
+        let mut held = self.room.nothing();
+        if let Some(place) = self.order.place(seq, &guard) {
+            // If its inserter is still on its way, say in its stead that the entry is there: the claimant cleans up.
+            place.publish(hash);
+            held.slots += u64::from(!matches!(place.claim(&guard), Claim::Lost));
         }
-        self.counts.add(Reason::Removed);
+        // The slot is the claimant's, the entry whoever's that unlinks it: what another thread has claimed and not
+        // unlinked yet is still there for readers, so it is ours to remove.
         let removed = self.unlink(hash, seq, &guard)?;
-        self.give_back(Held { slots: 1, bytes: removed.value.weight });
+        held.bytes += removed.value.weight;
+        self.counts.add(Reason::Removed);
         Some(removed.value.value.clone())
     }
 
     /// Evicts the oldest entries, `limit` at most, as long as `condition` holds of the oldest one, and returns how many
-    /// went. Each step is O(1), expected.
+    /// went. A value that is replaced while it is judged goes with its entry. Each step is O(1), expected.
     pub fn evict_while(&self, limit: usize, condition: impl Fn(&K, &V) -> bool) -> usize {
         let guard = epoch::pin();
         let mut fallen = Vec::new();
-        let mut held = Held::default();
         let mut evicted = 0;
         while evicted < limit {
             let seq = self.order.first(&guard);
             let Some(hash) = self.order.published(seq, &guard) else { break };
-            let oldest = self.table.get(hash, &guard, |_, entry| entry.seq == seq);
-            if !oldest.is_some_and(|node| condition(&node.key, &node.value.value)) {
+            let Some(oldest) = self.table.get(hash, &guard, |_, entry| entry.seq == seq) else {
+                // It is being removed: look again if that is done.
+                if self.order.first(&guard) == seq {
+                    break;
+                }
+                continue;
+            };
+            if !condition(&oldest.key, &oldest.value.value) {
                 break;
             }
-            evicted += usize::from(self.evict(seq, Reason::Age, &mut held, &guard, &mut fallen));
+            // Nothing stays in hand while the caller's code runs.
+            evicted += usize::from(self.evict(seq, Reason::Age, &mut self.room.nothing(), &guard, &mut fallen));
         }
-        self.give_back(held);
         self.announce(fallen);
         evicted
     }
 
-    /// The entries with their numbers, oldest first; never more than the cap. O(n log n), weakly consistent.
+    /// The entries with their numbers, oldest first; never more than the cap. O(n log n), weakly consistent: of values
+    /// that are replaced meanwhile it may show one from before and another from after.
     #[must_use]
     pub fn snapshot(&self) -> Vec<(u64, K, V)>
     where
@@ -224,7 +223,7 @@ where
     /// Slots taken: the live entries, and those of inserts and removals on their way. Never more than the cap.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.live.load(Ordering::Relaxed)
+        self.room.slots_taken()
     }
 
     /// Whether there are no entries.
@@ -244,7 +243,7 @@ where
     pub fn stats(&self) -> FifoStats {
         let tail = self.tail.load(Ordering::Acquire);
         let first = self.order.first(&epoch::pin());
-        let bytes = self.bytes.load(Ordering::Relaxed);
+        let bytes = self.room.bytes_taken();
         self.counts.stats(self.len(), bytes, self.cap, (first < tail).then_some(first), tail.checked_sub(1))
     }
 
@@ -268,7 +267,7 @@ where
         fallen: &mut Fallen<'g, K, V>,
     ) -> (Placed, Option<(K, V)>) {
         let hash = self.hash(&key);
-        let mut held = Held::default();
+        let mut held = self.room.nothing();
         let mut number = None;
         let (mut key, mut value) = (key, value);
         loop {
@@ -291,7 +290,6 @@ where
                     number = self.order.place(seq, guard);
                     if number.is_none() {
                         self.counts.add(Reason::Capacity);
-                        self.give_back(held);
                         return (Placed { seq, replaced: false }, Some((key, value)));
                     }
                     seq
@@ -308,7 +306,6 @@ where
                     if let Some(number) = number {
                         self.settle(number, found.is_some(), hash, &mut held, guard, fallen);
                     }
-                    self.give_back(held);
                     return (Placed { seq, replaced: found.is_some() }, None);
                 }
                 Err(node) => {
@@ -325,7 +322,7 @@ where
         number: Place<'g>,
         spare: bool,
         hash: u64,
-        held: &mut Held,
+        held: &mut Held<'_>,
         guard: &'g Guard,
         fallen: &mut Fallen<'g, K, V>,
     ) {
@@ -334,8 +331,8 @@ where
             held.slots += u64::from(!matches!(number.claim(guard), Claim::Lost));
         } else if !number.publish(hash) {
             // Overtaken by `cap` newer inserts: whoever claimed the number has the slot, and left us the rest.
-            self.counts.add(Reason::Capacity);
             if let Some(node) = self.unlink(hash, number.number(), guard) {
+                self.counts.add(Reason::Capacity);
                 held.bytes += node.value.weight;
                 fallen.push((node, Reason::Capacity));
             }
@@ -344,19 +341,18 @@ where
 
     /// Gets `slots` and `bytes` in hand: free ones, or those of the oldest entries. May come back with less, and with
     /// nothing at all in hand, if others have all there is.
-    fn acquire<'g>(&'g self, held: &mut Held, slots: u64, bytes: u64, guard: &'g Guard, fallen: &mut Fallen<'g, K, V>) {
-        let max_bytes = self.max_bytes.unwrap_or(u64::MAX);
+    fn acquire<'g>(
+        &'g self,
+        held: &mut Held<'_>,
+        slots: u64,
+        bytes: u64,
+        guard: &'g Guard,
+        fallen: &mut Fallen<'g, K, V>,
+    ) {
         loop {
-            if held.slots < slots && take(&self.live, slots - held.slots, self.cap) {
-                held.slots = slots;
-            }
-            let reason = if held.slots < slots {
-                Reason::Capacity
-            } else if held.bytes < bytes && !take(&self.bytes, bytes - held.bytes, max_bytes) {
-                Reason::Bytes
-            } else {
-                held.bytes = held.bytes.max(bytes);
-                return;
+            let reason = match held.take(slots, bytes) {
+                Ok(()) => return,
+                Err(reason) => reason,
             };
             let seq = self.order.first(guard);
             // Acquire: a number below `tail` was taken with a slot in hand.
@@ -365,7 +361,7 @@ where
             } else {
                 // All slots or bytes are in the hands of operations on their way. One of them may be waiting for what
                 // we hold.
-                self.give_back(std::mem::take(held));
+                held.let_go();
                 relax();
                 return;
             }
@@ -377,7 +373,7 @@ where
         &'g self,
         seq: u64,
         reason: Reason,
-        held: &mut Held,
+        held: &mut Held<'_>,
         guard: &'g Guard,
         fallen: &mut Fallen<'g, K, V>,
     ) -> bool {
@@ -418,16 +414,6 @@ where
         }
     }
 
-    fn give_back(&self, held: Held) {
-        // Release: P6.
-        if held.slots > 0 {
-            self.live.fetch_sub(held.slots, Ordering::Release);
-        }
-        if held.bytes > 0 {
-            self.bytes.fetch_sub(held.bytes, Ordering::Release);
-        }
-    }
-
     fn announce(&self, fallen: Fallen<'_, K, V>) {
         if let Some(listen) = &self.listener {
             for (node, reason) in fallen {
@@ -435,14 +421,6 @@ where
             }
         }
     }
-}
-
-/// Takes `want` of what is left below `max`.
-fn take(pool: &AtomicU64, want: u64, max: u64) -> bool {
-    // Acquire: P6.
-    let taken = pool
-        .fetch_update(Ordering::Acquire, Ordering::Relaxed, |used| used.checked_add(want).filter(|&sum| sum <= max));
-    taken.is_ok()
 }
 
 impl<K, V, S> fmt::Debug for FifoMap<K, V, S> {

@@ -79,9 +79,12 @@ impl<T> Stack<T> {
 
     /// Takes `top` off, if it still is on top.
     pub(crate) fn pop(&self, top: &Item<T>) -> Option<Loose<T>> {
-        let item = std::ptr::from_ref(top).cast_mut();
-        let next = top.next.load();
-        self.head.compare_exchange(Tagged::new(item, 0), next).then_some(Loose(item))
+        // The pointer that was pushed, not one made from `top`: it is to free the item one day.
+        let head = self.head.load();
+        if !std::ptr::eq(head.ptr(), top) {
+            return None;
+        }
+        self.head.compare_exchange(head, top.next.load()).then_some(Loose(head.ptr()))
     }
 
     /// Seals the stack if it is empty. True if it is sealed now.

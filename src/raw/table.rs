@@ -28,8 +28,12 @@ pub(crate) struct Table<K, V> {
     shards: Box<[CachePadded<Shard>]>,
     /// How far the hash is shifted to leave the shard's number.
     shift: u32,
-    _entries: PhantomData<(K, V)>,
+    /// Owns entries, and is invariant in what they are: a table that is seen as one of a subtype could be given what it
+    /// does not hold.
+    _entries: PhantomData<((K, V), Invariant<(K, V)>)>,
 }
+
+type Invariant<T> = fn(T) -> T;
 
 struct Shard {
     segments: Segments,

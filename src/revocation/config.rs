@@ -47,14 +47,17 @@ impl RevocationConfig {
         self
     }
 
-    /// Remembers everything this long beyond its expiry, for clocks that disagree.
+    /// Remembers everything this long beyond its expiry, for clocks that disagree. It should be longer than the time
+    /// that can pass between a caller's reading of the clock and its check: an id that is not remembered is otherwise
+    /// [`Unknown`](Standing::Unknown) to a check that a sweep has overtaken.
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// No token lives longer than this from its issue: what bounds the life of unknown ids and of cutoffs.
+    /// No token lives longer than this from its issue, by this set's clock: what bounds the life of unknown ids and of
+    /// cutoffs. A token that does live longer is covered only while it is tracked.
     #[must_use]
     pub fn max_token_life(mut self, life: Duration) -> Self {
         self.max_token_life = life;

@@ -10,7 +10,8 @@
 //!
 //! # Time
 //!
-//! Sweeps and checks share a high-water time. A token is forgotten when `expires_at + grace <= high-water`. If the clock
+//! Sweeps, registrations, revocations and checks share a high-water time, so that a clock that steps back does not put a
+//! cutoff before the tokens that were issued until then; checks read it, everything else raises it. A token is forgotten when `expires_at + grace <= high-water`. If the clock
 //! then steps back, so that a forgotten token might be alive by it, an id that is not remembered is
 //! [`Unknown`](Standing::Unknown), and not clear.
 //!
@@ -200,10 +201,12 @@ impl<T: Id, P: Id, C: Clock> RevocationSet<T, P, C> {
         let tokens = shared.tokens.pin();
         let revoked = tokens.iter().filter(|(_, entry)| entry.is_revoked()).count() as u64;
         let live = shared.room.spent_at(Timestamp::ZERO).calls;
+        // The walk may have met a token that came after another had gone.
+        let revoked = revoked.min(live);
         RevocationStats {
             live,
             revoked,
-            tracked: live.saturating_sub(revoked),
+            tracked: live - revoked,
             principals: shared.principals.len(),
             cutoffs: shared.cutoff_room.spent_at(Timestamp::ZERO).calls,
             capacity: shared.config.capacity,

@@ -66,8 +66,9 @@ impl<P> Entry<P> {
 }
 
 impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
+    /// The time by which a revocation or registration is made: never before that of another one.
     pub(super) fn now(&self) -> Timestamp {
-        self.clock.now().max(self.queue.high_water())
+        self.queue.advance(self.clock.now())
     }
 
     /// The expiry of an id that may never have been issued, as it is remembered.
@@ -126,7 +127,7 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
                     continue;
                 }
                 None => self.queue.add(Subject::Token(token), self.forget_at(expires_at)),
-                Some(_) if has_room => drop(self.room.refund(1)),
+                Some(_) if has_room => drop(self.room.refund(1, Timestamp::ZERO)),
                 Some(_) => {}
             }
             let Some(before) = done.before else { return Ok(Revoked::Newly) };
@@ -140,6 +141,8 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
     }
 
     pub(super) fn track(&self, principal: P, token: T, expires_at: Timestamp) -> Result<(), RevocationError> {
+        // A cutoff that follows is not before this.
+        self.now();
         let tokens = self.tokens.pin();
         if let Some(tracked) = self.prolong(&principal, &token, expires_at) {
             return tracked;
@@ -153,7 +156,7 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
         }
         // Another thread registered or revoked it since we looked.
         self.leave(&cohort);
-        let _ = self.room.refund(1);
+        let _ = self.room.refund(1, Timestamp::ZERO);
         self.prolong(&principal, &token, expires_at).unwrap_or_else(|| self.track(principal, token, expires_at))
     }
 
@@ -198,7 +201,7 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
     /// Counts a token out of its cohort; drops the principal if that was all that was known of it. False if the cohort
     /// was shut before.
     pub(super) fn leave(&self, cohort: &Arc<Cohort<P>>) -> bool {
-        if cohort.members.refund(1).is_err() {
+        if cohort.members.refund(1, Timestamp::ZERO).is_err() {
             return false;
         }
         if cohort.members.shut_if(Status::Expired, |spent| spent.calls == 0).is_ok() {
@@ -234,7 +237,7 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
                 continue;
             }
             if had_cutoff && has_room {
-                let _ = self.cutoff_room.refund(1);
+                let _ = self.cutoff_room.refund(1, Timestamp::ZERO);
             }
             if !had_cutoff {
                 self.queue.add(Subject::Cutoff(principal.clone()), self.cutoff_end(now));
@@ -273,7 +276,7 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
         let mut removed = 0;
         // Judged by a time that the queue's is not before: what it notes as dropped then covers what is dropped here,
         // even if another sweep has raised the high-water time meanwhile.
-        let now = now.max(self.queue.high_water());
+        let now = self.queue.advance(now);
         let swept = self.queue.sweep(now, limit, |subject, _| {
             let (gone, next) = match subject {
                 Subject::Token(token) => self.sweep_token(token, now),
@@ -293,7 +296,7 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
             if let Some(cohort) = entry.cohort.as_ref().filter(|_| !entry.revoked) {
                 self.leave(cohort);
             }
-            let _ = self.room.refund(1);
+            let _ = self.room.refund(1, Timestamp::ZERO);
             return (true, Next::Drop);
         }
         let kept = tokens.get(token);
@@ -311,7 +314,7 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
             _ => Step::Keep,
         });
         if done.before.is_some_and(ended) {
-            let _ = self.cutoff_room.refund(1);
+            let _ = self.cutoff_room.refund(1, Timestamp::ZERO);
             return (true, Next::Drop);
         }
         let cutoff = done.before.and_then(|known| known.cutoff);

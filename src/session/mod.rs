@@ -208,7 +208,7 @@ impl<C: Clock> SessionStore<C> {
         let roster = shared.enlist(id, request.agent, now)?;
         if let Err(full) = shared.find_room(now) {
             roster.members.pin().remove(&id);
-            let _ = roster.active.refund(1);
+            let _ = roster.active.refund(1, Timestamp::ZERO);
             shared.disband(request.agent, &roster);
             return Err(full);
         }
@@ -285,7 +285,8 @@ impl<C: Clock> SessionStore<C> {
         sessions.get(id).map(|session| session.info(*id, now, &self.shared.expired))
     }
 
-    /// All sessions, in no particular order. O(n), weakly consistent.
+    /// All sessions, in no particular order. O(n), weakly consistent: a walk may meet a session that was created after
+    /// another one that it met had gone.
     #[must_use]
     pub fn list(&self) -> Vec<SessionInfo> {
         let now = self.shared.now();
@@ -330,7 +331,8 @@ impl<C: Clock> SessionStore<C> {
         Ok(())
     }
 
-    /// Closes all active sessions of an agent at one instant, and returns how many there were. That instant does not
+    /// Closes all active sessions of an agent at one instant, and returns how many there were (one that is being closed
+    /// by itself, or is only being created, at that very moment may be counted too). That instant does not
     /// depend on how many there are; the call then walks over the agent's sessions to have them swept.
     pub fn close_for_agent(&self, agent: &Uuid) -> u64 {
         let shared = &*self.shared;

@@ -63,6 +63,7 @@ impl<C: Clock> Shared<C> {
                 Err(Denied::Shut(_)) => self.drop_roster(&agent, &roster),
                 Err(_) => {
                     roster.members.pin().remove(&id);
+                    self.disband(agent, &roster);
                     return Err(SessionError::TooManySessions { max: self.sessions_per_agent });
                 }
             }
@@ -144,7 +145,7 @@ impl<C: Clock> Shared<C> {
                 removed += 1;
                 session.roster.members.pin().remove(id);
                 self.disband(session.request.agent, &session.roster);
-                let _ = self.room.refund(1);
+                let _ = self.room.refund(1, Timestamp::ZERO);
             }
             Next::Drop
         });

@@ -160,7 +160,7 @@ fn refund(round: &Round) -> Checked<u64> {
             same("calls and what remains", budget, spent.calls + spent.remaining)?;
             let back = rng.u64(..=calls);
             mine += calls - back;
-            meter.refund(back).or_else(|denied| broken(format_args!("expected a refund, saw: {denied}")))?;
+            meter.refund(back, START).or_else(|denied| broken(format_args!("expected a refund, saw: {denied}")))?;
         }
         kept.fetch_add(mine, Ordering::SeqCst);
         Ok(OPERATIONS)

@@ -160,7 +160,11 @@ impl Model {
             return Err(Denied::Shut(self.status));
         }
         self.calls -= calls.min(self.calls);
-        self.window_calls -= calls.min(self.window_calls);
+        let since = u128::from(self.now.saturating_sub(self.origin)).next_multiple_of(self.tick());
+        if self.rate.is_some() && u128::from(self.origin) + since >= self.start {
+            self.window_calls -= calls.min(self.window_calls);
+        }
+        self.window_calls = self.window_calls.min(self.calls);
         Ok(())
     }
 
@@ -198,7 +202,7 @@ fn step(meter: &Meter, model: &mut Model, op: Op) -> Result<(), TestCaseError> {
         }
         Op::Refund(calls) => {
             let calls = model.resolve(calls);
-            prop_assert_eq!(meter.refund(calls), model.refund(calls));
+            prop_assert_eq!(meter.refund(calls, Timestamp::from_nanos(model.now)), model.refund(calls));
         }
         Op::Shut(to) => {
             let before = model.spent(model.origin);

@@ -1,0 +1,118 @@
+//! One test for each bug that was found and fixed, named after what must not happen again.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tollgate::budget::{Denied, Limits, Meter};
+use tollgate::clock::{ManualClock, Timestamp};
+use tollgate::fifo::FifoMap;
+use tollgate::revocation::{RevocationConfig, RevocationSet, Standing};
+use tollgate::session::{SessionConfig, SessionError, SessionRequest, SessionStore};
+use uuid::Uuid;
+
+fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_secs(seconds)
+}
+
+/// The cutoff stood at the clock's time, before the tokens that it was to cover.
+#[test]
+fn a_clock_that_stepped_back_does_not_put_a_cutoff_before_what_was_issued() {
+    let clock = ManualClock::new(at(1_000));
+    let set = RevocationSet::with_clock(RevocationConfig::new(), clock.clone()).unwrap();
+    set.track("alice", "tracked", at(5_000)).unwrap();
+    clock.set(at(999));
+    set.revoke_principal(&"alice").unwrap();
+    assert_eq!(set.check_issued(&"untracked", &"alice", at(1_000)), Standing::Revoked);
+}
+
+/// A second `revoke_principal` found the cohort taken away and returned before the first one had shut it; a cutoff that
+/// is renewed must not make way for the cohort either.
+#[test]
+fn a_second_revocation_of_a_principal_covers_what_was_tracked_in_between() {
+    let set = RevocationSet::with_clock(RevocationConfig::new(), ManualClock::new(at(1_000))).unwrap();
+    set.revoke_principal(&"alice").unwrap();
+    set.track("alice", "later", at(5_000)).unwrap();
+    assert!(set.check(&"later").is_clear());
+    assert_eq!(set.revoke_principal(&"alice"), Ok(1));
+    assert_eq!(set.check(&"later"), Standing::Revoked);
+}
+
+/// A token's first expiry was noted as what had been forgotten, not its later one.
+#[test]
+fn a_token_that_was_prolonged_and_forgotten_is_not_clear_when_the_clock_steps_back() {
+    let clock = ManualClock::new(at(1_000));
+    let set: RevocationSet<u64, u64, _> = RevocationSet::with_clock(RevocationConfig::new(), clock.clone()).unwrap();
+    set.revoke(1, at(2_000)).unwrap();
+    set.revoke(1, at(9_000)).unwrap();
+    clock.set(at(20_000));
+    while set.sweep(64).more {}
+    assert_eq!(set.stats().live, 0);
+    clock.set(at(8_000));
+    assert_eq!(set.check(&1), Standing::Unknown);
+}
+
+/// The slot of an evicted entry was in hand when the caller's condition panicked, and lost.
+#[test]
+fn a_condition_that_panics_costs_no_capacity() {
+    let map = FifoMap::builder(2).build().unwrap();
+    for key in 0..2 {
+        map.insert(key, key).unwrap();
+    }
+    let calls = AtomicUsize::new(0);
+    let second = |_: &i32, _: &i32| calls.fetch_add(1, Ordering::Relaxed) == 0 || panic!("the user's code");
+    assert!(catch_unwind(AssertUnwindSafe(|| map.evict_while(9, second))).is_err());
+    assert_eq!(map.len(), 1);
+    for key in 2..6 {
+        map.insert(key, key).unwrap();
+    }
+    assert_eq!(map.snapshot().len(), 2);
+}
+
+/// The evicted entry's bytes were in hand while the caller's condition inserted, which waited for them for ever.
+#[test]
+fn a_condition_may_insert() {
+    let map = FifoMap::builder(9).max_bytes(100, |_, &weight: &u64| weight).build().unwrap();
+    map.insert(0, 60).unwrap();
+    map.insert(1, 10).unwrap();
+    map.evict_while(9, |&key, _| {
+        if key == 1 {
+            map.insert(2, 100).unwrap();
+        }
+        key == 0
+    });
+    assert_eq!(map.snapshot(), [(2, 2, 100)]);
+}
+
+/// Giving back a call of an earlier window made room in the present one.
+#[test]
+fn a_refund_of_an_earlier_window_makes_no_room_in_this_one() {
+    let meter = Meter::new(Limits::new(100).with_rate(3, Duration::from_secs(60)), at(0)).unwrap();
+    meter.admit(3, at(1)).unwrap();
+    meter.admit(3, at(70)).unwrap();
+    meter.refund(3, at(1)).unwrap();
+    assert!(matches!(meter.admit(1, at(71)), Err(Denied::Rate { used: 3, .. })));
+    meter.refund(1, at(70)).unwrap();
+    assert_eq!(meter.admit(1, at(71)).unwrap().window_calls, 3);
+}
+
+/// At the last instant every call opened a window of its own.
+#[test]
+fn the_rate_limit_holds_at_the_end_of_time() {
+    let meter = Meter::new(Limits::new(10).with_rate(1, Duration::from_secs(60)), Timestamp::MAX).unwrap();
+    meter.admit(1, Timestamp::MAX).unwrap();
+    assert!(matches!(meter.admit(1, Timestamp::MAX), Err(Denied::Rate { used: 1, .. })));
+}
+
+/// An agent that was refused left a roster behind.
+#[test]
+fn a_refused_session_leaves_no_agent_behind() {
+    let clock = ManualClock::new(at(100));
+    let store = SessionStore::with_clock(SessionConfig::new().capacity(1), clock).unwrap();
+    let id = store.create(SessionRequest::new(Uuid::from_u128(1))).unwrap();
+    let refused = store.create(SessionRequest::new(Uuid::from_u128(2)));
+    assert_eq!(refused, Err(SessionError::Full { capacity: 1 }));
+    assert_eq!(store.stats().agents, 1);
+    store.close(&id).unwrap();
+    store.sweep(9);
+    assert_eq!((store.stats().agents, store.stats().live), (0, 0));
+}
