@@ -9,7 +9,7 @@
 //! visited before its deadline, and is met by the first sweep at or after it, to the nanosecond. (Varghese and Lauck,
 //! SOSP 1987, scheme 7, with buckets that exist only while they are needed.)
 //!
-//! Buckets are [stacks](crate::raw::stack) in a hash [table](crate::raw::table); an emptied one is sealed, then taken
+//! Buckets are stacks (`raw::stack`) in a hash table (`raw::table`); an emptied one is sealed, then taken
 //! away, so a push that comes late finds it sealed and goes elsewhere: nothing can be left behind a cursor, for there is
 //! no cursor.
 //!

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The longest that one model may take.
-pub const CAP: Duration = Duration::from_secs(60);
+pub const CAP: Duration = Duration::from_secs(150);
 
 /// Runs of a model on real threads.
 #[cfg(not(tollgate_loom))]

@@ -3,7 +3,7 @@
 //! # How the bound is kept
 //!
 //! - An entry's place is a number from one counter, `tail`. Before it takes a number, an insert holds a *slot*, one of
-//!   `cap`: a free one, or that of the oldest entry, whose number it claims in the [order](crate::raw::order).
+//!   `cap`: a free one, or that of the oldest entry, whose number it claims in `raw::order`.
 //! - `floor` says that every number below it is dead, for readers too. Whoever claims the oldest number raises the
 //!   floor past it *before* using its slot (the linearization point of an eviction). So the live entries never exceed
 //!   the slots, at any instant, and an entry that is dead by number is never seen, even while it is still linked.

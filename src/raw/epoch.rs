@@ -85,9 +85,11 @@ mod real {
 
     impl Guard {
         pub(super) unsafe fn retire<T>(&self, block: *mut T) {
-            // SAFETY: unreachable for later pins and retired once, by the caller's promise; the block came from a
-            // box. Types in retired blocks are `Send + 'static`, which the public structures demand.
-            unsafe { self.0.defer_unchecked(move || drop(Box::from_raw(block))) }
+            // SAFETY: the block came from a box, and this runs once.
+            let free = move || drop(unsafe { Box::from_raw(block) });
+            // SAFETY: unreachable for later pins, by the caller's promise. What is in retired blocks is `Send + 'static`,
+            // which the public structures demand, so any thread may drop it at any later time.
+            unsafe { self.0.defer_unchecked(free) }
         }
 
         pub(super) fn flush(&self) {

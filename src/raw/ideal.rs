@@ -39,6 +39,7 @@ struct Book {
 
 struct Block {
     state: State,
+    /// Shared within one execution, whose threads loom runs one at a time.
     published: Arc<UnsafeCell<()>>,
     /// Dropped when the block is freed: one that never is stays behind, and loom reports the leak.
     track: ManuallyDrop<Track<()>>,
@@ -136,6 +137,7 @@ impl Drop for Guard {
     }
 }
 
+#[expect(clippy::arc_with_non_send_sync, reason = "loom's cells are shared between its threads by design")]
 pub(super) fn alloc<T>(value: T) -> *mut T {
     let block = Box::into_raw(Box::new(value));
     let published = Arc::new(UnsafeCell::new(()));

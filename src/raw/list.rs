@@ -28,7 +28,7 @@
 //!
 //! - P1 `Link::compare_exchange` (Release) with `Link::load` (Acquire): a node's fields before any walk that meets it.
 //!   Unlinking and marking republish pointers that another thread published, so they release too.
-//!   Models: `map_insert_get`, `map_replace_get`.
+//!   Models: `map_insert_get`, `map_replace_get_never_misses`.
 
 use super::epoch::{self, Guard};
 use super::link::{Link, Tagged};

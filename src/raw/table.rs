@@ -28,12 +28,12 @@ pub(crate) struct Table<K, V> {
     shards: Box<[CachePadded<Shard>]>,
     /// How far the hash is shifted to leave the shard's number.
     shift: u32,
-    /// Owns entries, and is invariant in what they are: a table that is seen as one of a subtype could be given what it
-    /// does not hold.
-    _entries: PhantomData<((K, V), Invariant<(K, V)>)>,
+    /// Invariant: a table that is seen as one of a subtype could be given what it does not hold.
+    _entries: Owns<(K, V)>,
 }
 
-type Invariant<T> = fn(T) -> T;
+/// Owns a `T` and is invariant in it.
+type Owns<T> = PhantomData<(T, fn(T) -> T)>;
 
 struct Shard {
     segments: Segments,
