@@ -153,3 +153,18 @@ fn fifo_leaf_is_finished_while_it_is_in_use() {
         assert_eq!((stats.live, stats.evicted(), stats.first_seq), (1, 4, Some(4)));
     });
 }
+
+#[test]
+fn fifo_watcher_of_an_overtaken_insert_by_three_threads() {
+    bounded(|order| {
+        // The one that was overtaken is linked for a moment, and must not be seen beside the one that overtook it.
+        let map = map(1, 0);
+        let [one, two, three] = [(); 3].map(|()| Arc::clone(&map));
+        let watch = move || three.snapshot().len();
+        let insert = |map: Map, key| move || map.insert(key, key).unwrap();
+        let (one, two) = (insert(one, 1), insert(two, 2));
+        let (_, seen) = order.race(move || order.race(one, two), watch);
+        assert!(seen <= 1, "{seen} entries seen, with a cap of 1");
+        assert_eq!((keys(&map).len(), map.len()), (1, 1));
+    });
+}
