@@ -89,7 +89,12 @@ fn fifo_insert_remove() {
     exhaustive(|order| {
         let map = map(1, 1);
         let (one, two) = (Arc::clone(&map), Arc::clone(&map));
-        let (_, removed) = order.race(move || one.insert(1, 1).unwrap(), move || two.remove(&0));
+        let insert = move || {
+            one.insert(1, 1).unwrap();
+            one.snapshot().len()
+        };
+        let (seen, removed) = order.race(insert, move || two.remove(&0));
+        assert_eq!(seen, 1, "the new entry, and beside it what it took the slot from");
         let stats = map.stats();
         assert_eq!(keys(&map), [1]);
         assert_eq!(
