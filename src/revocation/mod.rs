@@ -27,7 +27,8 @@
 //!
 //! # Memory
 //!
-//! About 200 bytes a token beside its id, 250 a principal; the token set and the cutoffs are bounded by the capacity each.
+//! About 180 bytes a token with an id of 16 bytes, and 210 more for a principal of tracked tokens (resident memory,
+//! measured over 200,000 of them). The tokens and the cutoffs are bounded by the capacity each.
 
 #![forbid(unsafe_code)]
 

@@ -22,8 +22,8 @@
 //!
 //! # Memory
 //!
-//! A session takes about 330 bytes plus the strings of its request, in the map, its agent's roster and the deadline
-//! queue together; an agent with sessions about 1 KiB.
+//! A session takes about 450 bytes beside the strings of its request, in the map, its agent's roster and the deadline
+//! queue together; an agent with sessions about 750 more (resident memory, measured over 200,000 sessions).
 
 #![forbid(unsafe_code)]
 
