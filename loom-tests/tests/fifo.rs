@@ -32,6 +32,21 @@ fn fifo_insert_evict() {
 }
 
 #[test]
+fn fifo_insert_behind_a_walk_is_not_met_by_it() {
+    // In one of these the walk meets the oldest, another, and would then meet the entry that evicts the oldest.
+    for (oldest, other, newest) in (5..10).flat_map(|newest| [(0, 4, newest), (4, 0, newest)]) {
+        exhaustive(move |order| {
+            let map = Arc::new(FifoMap::builder(2).build().unwrap());
+            map.insert(oldest, 0).unwrap();
+            map.insert(other, 0).unwrap();
+            let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+            let (_, seen) = order.race(move || one.insert(newest, 0).unwrap(), move || two.snapshot().len());
+            assert!(seen <= 2, "{seen} entries seen, with a cap of 2");
+        });
+    }
+}
+
+#[test]
 fn fifo_insert_insert_at_the_cap_keeps_the_newest() {
     exhaustive(|order| {
         // One of them takes the free slot, the other that of the oldest.
