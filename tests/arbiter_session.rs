@@ -3,9 +3,10 @@
 //! Rules are ported, not code: each test states one behaviour of `SessionStore` that users of arbiter-session rely on,
 //! or one that upstream gets wrong. Time stands still unless a test moves it.
 
+mod common;
+
+use common::sum_over_threads;
 use std::collections::HashSet;
-use std::sync::Barrier;
-use std::thread;
 use std::time::Duration;
 use tollgate::clock::{Clock, ManualClock, Timestamp};
 use tollgate::error::ConfigError;
@@ -22,7 +23,6 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const ANN: Uuid = Uuid::from_u128(1);
 const BOB: Uuid = Uuid::from_u128(2);
 const NOBODY: Uuid = Uuid::from_u128(3);
-const THREADS: usize = 10;
 
 fn store_of(config: SessionConfig) -> (Store, ManualClock) {
     let clock = ManualClock::new(START);
@@ -62,19 +62,6 @@ fn sweep_all(store: &Store) -> u64 {
     let swept = store.sweep(1_000_000);
     assert!(!swept.more);
     swept.removed
-}
-
-/// Runs `work` on several threads that start together, and adds up what they return.
-fn sum_over_threads(work: impl Fn(usize) -> u64 + Sync) -> u64 {
-    let barrier = Barrier::new(THREADS);
-    let run = &|thread| {
-        barrier.wait();
-        work(thread)
-    };
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || run(thread))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
-    })
 }
 
 #[test]

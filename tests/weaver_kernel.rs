@@ -3,9 +3,11 @@
 //! Rules are ported, not code: each test states one behaviour of `TraceStore` or `RevocationSet` that users of
 //! weaver-kernel rely on, or one that upstream gets wrong. Time stands still unless a test moves it.
 
+mod common;
+
+use common::sum_over_threads;
 use std::io;
-use std::sync::{Arc, Barrier, Mutex};
-use std::thread;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tollgate::clock::{ManualClock, Timestamp};
 use tollgate::error::ConfigError;
@@ -24,7 +26,6 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 const ANN: &str = "ann";
 const BOB: &str = "bob";
-const THREADS: u64 = 10;
 
 fn after(duration: Duration) -> Timestamp {
     START.saturating_add(duration)
@@ -78,19 +79,6 @@ fn sweep_all(set: &Tokens) -> u64 {
     let swept = set.sweep(1_000_000);
     assert!(!swept.more);
     swept.removed
-}
-
-/// Runs `work` on several threads that start together, and adds up what they return.
-fn sum_over_threads(work: impl Fn(u64) -> u64 + Sync) -> u64 {
-    let barrier = Barrier::new(THREADS as usize);
-    let run = &|thread| {
-        barrier.wait();
-        work(thread)
-    };
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || run(thread))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
-    })
 }
 
 /// Collects what is logged.

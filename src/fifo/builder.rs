@@ -63,8 +63,6 @@ where
         let max_bytes = self.max_bytes.map(|max| positive("max_bytes", max)).transpose()?;
         let counter = || CachePadded::new(AtomicU64::new(0));
         Ok(FifoMap {
-            cap,
-            max_bytes,
             table: Table::new(SHARDS),
             order: Order::new(),
             hasher: self.hasher,

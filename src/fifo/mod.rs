@@ -79,8 +79,6 @@ pub struct FifoMap<K, V, S = RandomState> {
     table: Table<K, Entry<V>>,
     order: Order,
     hasher: S,
-    cap: u64,
-    max_bytes: Option<u64>,
     weigher: Option<Weigher<K, V>>,
     listener: Option<Listener<K, V>>,
     /// The next number.
@@ -126,7 +124,7 @@ where
     /// [`TooHeavy`] gives key and value back if they alone weigh more than the map may hold.
     pub fn insert(&self, key: K, value: V) -> Result<Placed, TooHeavy<K, V>> {
         let weight = self.weigher.as_ref().map_or(0, |weigh| weigh(&key, &value));
-        if let Some(max) = self.max_bytes.filter(|&max| weight > max) {
+        if let Some(max) = self.room.max_bytes().filter(|&max| weight > max) {
             return Err(TooHeavy { key, value, weight, max });
         }
         let guard = epoch::pin();
@@ -235,7 +233,7 @@ where
     /// Entries that the map keeps at most.
     #[must_use]
     pub fn cap(&self) -> u64 {
-        self.cap
+        self.room.cap()
     }
 
     /// What the map holds and what it dropped, by reason. Wait-free but for the search for the first number.
@@ -244,7 +242,7 @@ where
         let tail = self.tail.load(Ordering::Acquire);
         let first = self.order.first(&epoch::pin());
         let bytes = self.room.bytes_taken();
-        self.counts.stats(self.len(), bytes, self.cap, (first < tail).then_some(first), tail.checked_sub(1))
+        self.counts.stats(self.len(), bytes, self.cap(), (first < tail).then_some(first), tail.checked_sub(1))
     }
 
     fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
@@ -389,8 +387,8 @@ where
         held.slots += 1;
         if self.warned.first() {
             tracing::warn!(
-                cap = self.cap,
-                max_bytes = self.max_bytes,
+                cap = self.room.cap(),
+                max_bytes = self.room.max_bytes(),
                 "first eviction: the oldest entries go from now on"
             );
         }
@@ -425,6 +423,6 @@ where
 
 impl<K, V, S> fmt::Debug for FifoMap<K, V, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FifoMap").field("cap", &self.cap).field("len", &self.table.len()).finish_non_exhaustive()
+        f.debug_struct("FifoMap").field("cap", &self.room.cap()).field("len", &self.table.len()).finish_non_exhaustive()
     }
 }

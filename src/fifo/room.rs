@@ -7,7 +7,8 @@ use crossbeam_utils::CachePadded;
 /// What is taken: at least what the live entries need, never more than there is.
 pub(super) struct Room {
     cap: u64,
-    max_bytes: u64,
+    /// None if bytes are not bounded.
+    max_bytes: Option<u64>,
     slots: CachePadded<AtomicU64>,
     bytes: CachePadded<AtomicU64>,
 }
@@ -22,7 +23,15 @@ pub(super) struct Held<'r> {
 impl Room {
     pub(super) fn new(cap: u64, max_bytes: Option<u64>) -> Self {
         let counter = || CachePadded::new(AtomicU64::new(0));
-        Self { cap, max_bytes: max_bytes.unwrap_or(u64::MAX), slots: counter(), bytes: counter() }
+        Self { cap, max_bytes, slots: counter(), bytes: counter() }
+    }
+
+    pub(super) fn cap(&self) -> u64 {
+        self.cap
+    }
+
+    pub(super) fn max_bytes(&self) -> Option<u64> {
+        self.max_bytes
     }
 
     pub(super) fn nothing(&self) -> Held<'_> {
@@ -50,7 +59,7 @@ impl Held<'_> {
             self.slots = slots;
         }
         if self.bytes < bytes {
-            if !take(&self.room.bytes, bytes - self.bytes, self.room.max_bytes) {
+            if !take(&self.room.bytes, bytes - self.bytes, self.room.max_bytes.unwrap_or(u64::MAX)) {
                 return Err(Reason::Bytes);
             }
             self.bytes = bytes;
