@@ -188,3 +188,16 @@ fn fifo_watcher_of_an_overtaken_insert_by_three_threads() {
         assert_eq!((keys(&map).len(), map.len()), (1, 1));
     });
 }
+
+#[test]
+fn fifo_evict_while_remove_count_an_entry_once() {
+    exhaustive(|order| {
+        let map = map(1, 1);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let (aged, removed) = order.race(move || one.evict_while(1, |_, _| true), move || two.remove(&0));
+        let stats = map.stats();
+        assert_eq!(aged as u64 + u64::from(removed.is_some()), 1, "one of them has it");
+        assert_eq!((stats.evicted_for_age, stats.removed), (aged as u64, u64::from(removed.is_some())));
+        assert_eq!((map.len(), keys(&map)), (0, vec![]));
+    });
+}

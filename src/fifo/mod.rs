@@ -366,7 +366,8 @@ where
         }
     }
 
-    /// Claims `seq`, the lowest number that was not dead. True if that evicted an entry.
+    /// Claims `seq`, the lowest number that was not dead. True if that evicted an entry, and not if a removal took it out
+    /// of the index first, or if it was not there yet.
     fn evict<'g>(
         &'g self,
         seq: u64,
@@ -393,12 +394,11 @@ where
             );
         }
         // What is not published is counted by its inserter, if there is an entry at all.
-        if let Some(node) = published.and_then(|hash| self.unlink(hash, seq, guard)) {
-            self.counts.add(reason);
-            held.bytes += node.value.weight;
-            fallen.push((node, reason));
-        }
-        published.is_some()
+        let Some(node) = published.and_then(|hash| self.unlink(hash, seq, guard)) else { return false };
+        self.counts.add(reason);
+        held.bytes += node.value.weight;
+        fallen.push((node, reason));
+        true
     }
 
     /// Takes the entry of a claimed number out of the index.
