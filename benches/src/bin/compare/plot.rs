@@ -1,0 +1,170 @@
+//! The plots: throughput over threads, latency by percentile, pauses over time, and all workloads at a glance.
+
+use crate::latency::Latency;
+use crate::pauses::{PauseResults, SLOT};
+use crate::results::{Cell, Report, Series, WorkloadResults};
+use crate::shared::canvas::{Anchor, Canvas, FAINT, Label, Stroke};
+use crate::shared::chart::{Axis, Chart, Curve};
+use crate::shared::text;
+use benches::workload::Role;
+use std::path::Path;
+
+/// The names of all contenders; the place of each gives its colour, the same in every plot.
+#[derive(Debug)]
+struct Names(Vec<&'static str>);
+
+impl Names {
+    /// tollgate's is the first.
+    fn of(report: &Report) -> Self {
+        let series = report.workloads.iter().flat_map(|results| &results.cells).flat_map(|cell| &cell.series);
+        let mut named: Vec<_> = series.map(|series| (series.role, series.name)).collect();
+        named.extend(report.pauses.iter().flat_map(|pauses| &pauses.entrants).map(|one| (one.role, one.name)));
+        named.sort_by_key(|(role, _)| *role != Role::Tollgate);
+        let mut names = Vec::new();
+        for (role, name) in named {
+            if !names.contains(&name) && !matches!(role, Role::Floor | Role::Limit) {
+                names.push(name);
+            }
+        }
+        Self(names)
+    }
+
+    /// Floors and limits are grey and dashed.
+    fn curve(&self, label: &str, name: &str, role: Role, points: Vec<(f64, f64)>) -> Curve {
+        let number = self.0.iter().position(|other| *other == name).unwrap_or(self.0.len());
+        let curve = Curve::numbered(label, number, points);
+        if matches!(role, Role::Floor | Role::Limit) {
+            return Curve { stroke: Stroke { colour: FAINT, width: 1.2, dashed: true }, has_dots: false, ..curve };
+        }
+        curve
+    }
+}
+
+/// Draws them all into a folder.
+pub(crate) fn all(report: &Report, folder: &Path) -> Result<(), String> {
+    let names = Names::of(report);
+    let machine = report.machine.line();
+    for results in &report.workloads {
+        throughput(results, &names, &machine).save(&folder.join(format!("throughput-{}.svg", results.id)))?;
+        let widest = results.latencies.iter().map(|one| one.threads).max();
+        if let Some(threads) = widest {
+            let file = folder.join(format!("latency-{}.svg", results.id));
+            latency(results, threads, &names, &machine).save(&file)?;
+        }
+    }
+    if let Some(pauses) = &report.pauses {
+        pauses_over_time(pauses, &names, &machine).save(&folder.join("pauses.svg"))?;
+    }
+    if report.workloads.is_empty() { Ok(()) } else { overview(report).save(&folder.join("overview.svg")) }
+}
+
+fn throughput(results: &WorkloadResults, names: &Names, machine: &str) -> Chart {
+    let ticks = results.cells.iter().map(|cell| (cell.threads as f64, cell.threads.to_string())).collect();
+    let shown = results.cells.first().map(|cell| cell.ranked().collect::<Vec<_>>()).unwrap_or_default();
+    let curve = |shown: &Series| {
+        let same = |cell: &Cell| {
+            let found = cell.ranked().find(|series| series.name == shown.name)?;
+            let spread = found.spread;
+            Some(((cell.threads as f64, spread.median / 1e6), (spread.min / 1e6, spread.max / 1e6)))
+        };
+        let (points, spread) = results.cells.iter().filter_map(same).unzip();
+        Curve { spread, ..names.curve(shown.name, shown.name, shown.role, points) }
+    };
+    let mut curves: Vec<_> = shown.into_iter().map(curve).collect();
+    curves.sort_by_key(|curve| curve.label != names.0.first().copied().unwrap_or_default());
+    let top = curves.iter().flat_map(|curve| &curve.spread).map(|spread| spread.1).fold(0.0, f64::max);
+    Chart {
+        title: results.title.to_owned(),
+        subtitle: machine.to_owned(),
+        x: Axis::named("threads", ticks),
+        y: Axis::from_zero("million operations a second", top),
+        curves,
+        figure: text::short,
+    }
+}
+
+/// By how many nines: each decade of the axis is ten times rarer.
+fn latency(results: &WorkloadResults, threads: usize, names: &Names, machine: &str) -> Chart {
+    let curve = |one: &Latency| {
+        let points = one.tail.iter().map(|(share, nanos)| (1.0 / share, *nanos as f64)).collect();
+        Curve { has_dots: false, ..names.curve(one.name, one.name, one.role, points) }
+    };
+    let curves: Vec<_> = results.latencies.iter().filter(|one| one.threads == threads).map(curve).collect();
+    let heights = curves.iter().flat_map(|curve| &curve.points).map(|point| point.1);
+    let y = Axis::decades("latency, one clock read included", heights.collect::<Vec<_>>().into_iter(), text::nanos);
+    let places = ["0 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %"].into_iter().enumerate();
+    Chart {
+        title: format!("{}: latency at {threads} threads", results.title),
+        subtitle: machine.to_owned(),
+        x: Axis::named(
+            "of the operations are faster",
+            places.map(|(n, name)| (10f64.powi(n as i32), name.to_owned())).collect(),
+        ),
+        y,
+        curves,
+        figure: text::nanos,
+    }
+}
+
+fn pauses_over_time(results: &PauseResults, names: &Names, machine: &str) -> Chart {
+    let curve = |one: &crate::pauses::Pauses| {
+        let at = |slot: usize| slot as f64 * SLOT.as_secs_f64();
+        let slots = one.slots.iter().enumerate().filter(|(_, longest)| **longest > 0);
+        let points = slots.map(|(slot, longest)| (at(slot), *longest as f64)).collect();
+        Curve { has_dots: false, ..names.curve(one.name, one.name, one.role, points) }
+    };
+    let mut curves: Vec<_> = results.entrants.iter().map(curve).collect();
+    curves.sort_by_key(|curve| curve.label != names.0.first().copied().unwrap_or_default());
+    let heights: Vec<_> = curves.iter().flat_map(|curve| &curve.points).map(|point| point.1).collect();
+    Chart {
+        title: "The longest wait in every 10 ms, while 1M entries expire".to_owned(),
+        subtitle: machine.to_owned(),
+        x: Axis::from_zero("seconds", results.seconds),
+        y: Axis::decades("from when the check was due", heights.into_iter(), text::nanos),
+        curves,
+        figure: text::nanos,
+    }
+}
+
+const PANEL: (f64, f64) = (300.0, 138.0);
+const COLUMNS: usize = 3;
+const HEAD: f64 = 58.0;
+/// Bars of a panel: tollgate and the best of the others.
+const BARS: usize = 5;
+
+/// For a README: a panel for each workload, a bar for each of the fastest at as many threads as cores.
+fn overview(report: &Report) -> Canvas {
+    let rows = report.workloads.len().div_ceil(COLUMNS);
+    let mut canvas = Canvas::new(COLUMNS as f64 * PANEL.0 + 20.0, HEAD + rows as f64 * PANEL.1);
+    let widest = report.workloads.iter().filter_map(|results| results.widest(report.machine.cores)).next();
+    let threads = widest.map_or(0, |cell| cell.threads);
+    let title = format!("Million operations a second at {threads} threads: tollgate and the fastest others");
+    canvas.word(Label::new(20.0, 24.0, 16.0, Anchor::Start).bold(), &title);
+    canvas.word(Label::new(20.0, 43.0, 11.0, Anchor::Start).faint(), &report.machine.line());
+    for (number, results) in report.workloads.iter().enumerate() {
+        let corner = (20.0 + (number % COLUMNS) as f64 * PANEL.0, HEAD + (number / COLUMNS) as f64 * PANEL.1);
+        if let Some(cell) = results.widest(report.machine.cores) {
+            panel(&mut canvas, corner, results.title, cell);
+        }
+    }
+    canvas
+}
+
+fn panel(canvas: &mut Canvas, (left, top): (f64, f64), title: &str, cell: &Cell) {
+    let mut bars: Vec<&Series> = cell.ranked().filter(|one| one.role.is_peer() || one.role == Role::Upstream).collect();
+    bars.sort_by(|one, other| other.spread.median.total_cmp(&one.spread.median));
+    bars.truncate(BARS - 1);
+    bars.splice(0..0, cell.tollgate());
+    let longest = bars.iter().map(|one| one.spread.median).fold(1.0, f64::max);
+    canvas.word(Label::new(left, top + 12.0, 12.0, Anchor::Start).bold(), title);
+    for (row, series) in bars.into_iter().enumerate() {
+        let y = top + 20.0 + row as f64 * 20.0;
+        let is_own = series.role == Role::Tollgate;
+        let name = Label::new(left + 128.0, y + 12.0, 10.5, Anchor::End);
+        canvas.word(if is_own { name.bold() } else { name }, series.name);
+        let width = 110.0 * series.spread.median / longest;
+        canvas.rectangle((left + 134.0, y + 2.0), (width, 14.0), if is_own { "#0b57d0" } else { "#b6bdc6" });
+        let figure = Label::new(left + 138.0 + width, y + 13.0, 10.5, Anchor::Start);
+        canvas.word(figure, &text::short(series.spread.median / 1e6));
+    }
+}
