@@ -1,31 +1,37 @@
-//! The sequential floors: what the stores do, without a thought of threads. Behind a mutex they are the obvious version.
+//! The sequential structures: what the stores do, without a thought of threads. They are the floors, and behind locks
+//! the obvious peers.
 
 use crate::Hasher;
-use std::collections::{HashMap, VecDeque};
-use std::hash::Hash;
-use std::time::Duration;
-use tollgate::clock::Timestamp;
+use crate::timing;
+use crate::workload::fifo::Payload;
+use crate::workload::session::{Call, HOUR, Limits, MINUTE, TOOLS};
+use hashbrown::HashMap;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
+
+/// A hash table as all floors have it.
+pub type Table<K, V> = HashMap<K, V, Hasher>;
 
 /// A map that keeps the newest `cap` entries.
 #[derive(Debug)]
-pub struct Fifo<K, V> {
-    map: HashMap<K, V, Hasher>,
-    order: VecDeque<K>,
+pub struct Fifo {
+    map: Table<u128, Payload>,
+    order: VecDeque<u128>,
     cap: usize,
 }
 
-impl<K: Hash + Eq + Copy, V> Fifo<K, V> {
+impl Fifo {
     /// An empty map.
     #[must_use]
     pub fn new(cap: usize) -> Self {
-        Self { map: HashMap::default(), order: VecDeque::new(), cap }
+        Self { map: Table::default(), order: VecDeque::new(), cap }
     }
 
     /// Inserts at the back, or replaces in place. True if it was new.
-    pub fn insert(&mut self, key: K, value: V) -> bool {
+    pub fn insert(&mut self, key: u128, payload: Payload) -> bool {
         if let Some(old) = self.map.get_mut(&key) {
-            *old = value;
+            *old = payload;
             return false;
         }
         if self.order.len() == self.cap
@@ -34,41 +40,49 @@ impl<K: Hash + Eq + Copy, V> Fifo<K, V> {
             self.map.remove(&oldest);
         }
         self.order.push_back(key);
-        self.map.insert(key, value);
+        self.map.insert(key, payload);
         true
+    }
+
+    /// Whether a key is there.
+    #[must_use]
+    pub fn holds(&self, key: u128) -> bool {
+        self.map.contains_key(&key)
+    }
+
+    /// The number of entries.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.map.is_empty()
     }
 }
 
 /// A session with the fields that admission needs.
 #[derive(Debug)]
 pub struct Session {
-    /// Whose it is.
-    pub agent: Uuid,
-    /// What it may call.
-    pub tools: Box<[Box<str>]>,
-    /// Whether it was closed.
-    pub closed: bool,
+    agent: Uuid,
+    tools: Box<[Box<str>]>,
+    closed: bool,
     /// The last instant at which it is alive.
-    pub expires_after: Timestamp,
-    /// Calls in all.
-    pub budget: u64,
+    expires_after: Instant,
+    budget: u64,
     /// Calls in a window.
-    pub rate: u64,
-    /// The window's length.
-    pub window: Duration,
-    /// Calls made.
-    pub calls: u64,
-    /// Calls made in the present window.
-    pub window_calls: u64,
-    /// When that began.
-    pub window_start: Timestamp,
+    rate: u64,
+    window: Duration,
+    calls: u64,
+    window_calls: u64,
+    window_start: Instant,
 }
 
 /// Why a call was refused.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// There is no such session.
-    NotFound,
     /// It belongs to another agent.
     Agent,
     /// It was closed.
@@ -96,52 +110,62 @@ pub struct Usage {
     pub window_calls: u64,
 }
 
-/// Sessions by id.
-pub type Sessions = HashMap<Uuid, Session, Hasher>;
+impl Session {
+    /// An hour's session that may call the usual tools.
+    #[must_use]
+    pub fn new(agent: Uuid, limits: Limits) -> Self {
+        let now = timing::now();
+        Self {
+            agent,
+            tools: TOOLS.map(Into::into).into(),
+            closed: false,
+            expires_after: now + HOUR,
+            budget: limits.budget,
+            rate: limits.rate,
+            window: MINUTE,
+            calls: 0,
+            window_calls: 0,
+            window_start: now,
+        }
+    }
 
-/// Admits a batch of calls, all or nothing, with tollgate's checks in tollgate's order.
-///
-/// # Errors
-///
-/// The first check that fails.
-pub fn admit(
-    sessions: &mut Sessions,
-    id: &Uuid,
-    agent: &Uuid,
-    tools: &[&str],
-    now: Timestamp,
-) -> Result<Usage, Refused> {
-    let session = sessions.get_mut(id).ok_or(Refused::NotFound)?;
-    if session.agent != *agent {
-        return Err(Refused::Agent);
+    /// Admits a batch of calls, all or nothing, with tollgate's checks in tollgate's order.
+    ///
+    /// # Errors
+    ///
+    /// The first check that fails.
+    pub fn admit(&mut self, call: Call<'_>, now: Instant) -> Result<Usage, Refused> {
+        if self.agent != *call.agent {
+            return Err(Refused::Agent);
+        }
+        if self.closed {
+            return Err(Refused::Closed);
+        }
+        if now > self.expires_after {
+            return Err(Refused::Expired);
+        }
+        let asked = call.tools.len() as u64;
+        if asked > self.budget - self.calls {
+            return Err(Refused::Budget);
+        }
+        if !call.tools.iter().all(|name| self.tools.iter().any(|tool| **tool == **name)) {
+            return Err(Refused::Tool);
+        }
+        let is_over = now.saturating_duration_since(self.window_start) >= self.window;
+        let before = if is_over { 0 } else { self.window_calls };
+        if before + asked > self.rate {
+            return Err(Refused::Rate);
+        }
+        if is_over {
+            self.window_start = now;
+        }
+        self.window_calls = before + asked;
+        self.calls += asked;
+        Ok(Usage {
+            calls_made: self.calls,
+            calls_remaining: self.budget - self.calls,
+            time_remaining: self.expires_after.saturating_duration_since(now),
+            window_calls: self.window_calls,
+        })
     }
-    if session.closed {
-        return Err(Refused::Closed);
-    }
-    if now > session.expires_after {
-        return Err(Refused::Expired);
-    }
-    let asked = tools.len() as u64;
-    if asked > session.budget - session.calls {
-        return Err(Refused::Budget);
-    }
-    if !tools.iter().all(|name| session.tools.iter().any(|tool| **tool == **name)) {
-        return Err(Refused::Tool);
-    }
-    let is_over = now.saturating_since(session.window_start) >= session.window;
-    let before = if is_over { 0 } else { session.window_calls };
-    if before + asked > session.rate {
-        return Err(Refused::Rate);
-    }
-    if is_over {
-        session.window_start = now;
-    }
-    session.window_calls = before + asked;
-    session.calls += asked;
-    Ok(Usage {
-        calls_made: session.calls,
-        calls_remaining: session.budget - session.calls,
-        time_remaining: session.expires_after.saturating_since(now),
-        window_calls: session.window_calls,
-    })
 }

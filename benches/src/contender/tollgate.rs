@@ -2,15 +2,22 @@
 
 use crate::Hasher;
 use crate::versions;
+use crate::workload::fifo::{self, Capped, CappedInsert, Payload};
 use crate::workload::map::{self, Fill, Get, Key, PER_PIN, Put, Store};
-use crate::workload::{Entrant, MemoryEntrant, Role, Sweeping, SweepingEntrant};
+use crate::workload::revocation::{self, Check, Revocations};
+use crate::workload::session::{self, Admission, Admit, Call, HOUR, Limits, MINUTE, TOOLS};
+use crate::workload::{Entrant, MemoryEntrant, Role, SweepingEntrant};
 use std::time::Duration;
-use tollgate::clock::Timestamp;
+use tollgate::clock::{Clock, SystemClock, Timestamp};
+use tollgate::fifo::FifoMap;
 use tollgate::map::{Pinned, ShardedMap};
 use tollgate::revocation::{RevocationConfig, RevocationSet, Standing};
+use tollgate::session::{SessionConfig, SessionRequest, SessionStore, Tools};
 use uuid::Uuid;
 
 const NAME: &str = "tollgate";
+/// Entries that a sweep looks at in one call.
+const SWEPT_AT_ONCE: usize = 1_024;
 
 impl<K: Key> Store<K> for ShardedMap<K, u64, Hasher> {
     type Pin<'a> = Pinned<'a, K, u64, Hasher>;
@@ -49,7 +56,7 @@ impl<K: Key> Put<K> for Pinned<'_, K, u64, Hasher> {
 /// In the workloads of maps.
 #[must_use]
 pub fn maps() -> Vec<Entrant> {
-    map::enter::<ShardedMap<u128, u64, Hasher>>(NAME, versions::of("tollgate"), Role::Tollgate)
+    map::enter::<ShardedMap<u128, u64, Hasher>>(NAME, versions::of(NAME), Role::Tollgate)
 }
 
 /// Its map's memory.
@@ -57,27 +64,94 @@ pub fn maps() -> Vec<Entrant> {
 pub fn memory() -> MemoryEntrant {
     MemoryEntrant {
         name: NAME,
-        version: versions::of("tollgate"),
+        version: versions::of(NAME),
         role: Role::Tollgate,
         lock_free: true,
         fill: map::churn::<ShardedMap<Uuid, u64, Hasher>, Uuid>,
     }
 }
 
-impl Sweeping for RevocationSet<u128, u64> {
-    fn check(&self, id: u128) -> bool {
-        RevocationSet::check(self, &id) == Standing::Revoked
+impl Capped for FifoMap<u128, Payload, Hasher> {
+    type Pin<'a> = &'a Self;
+
+    fn empty(_threads: usize, cap: usize) -> Self {
+        FifoMap::builder(cap as u64).hasher(Hasher::new()).build().expect("a cap")
     }
 
-    fn revoke(&self, id: u128, expires_at: u64) {
-        let revoked = RevocationSet::revoke(self, id, Timestamp::from_nanos(expires_at));
-        assert!(revoked.is_ok(), "there is room");
+    fn pin(&self, _thread: usize) -> &Self {
+        self
     }
 
-    fn sweep(&self, _now: u64) {
+    fn holds(&self, key: u128) -> bool {
+        self.get(&key).is_some()
+    }
+
+    fn live(&self) -> Option<usize> {
+        Some(self.snapshot().len())
+    }
+}
+
+impl CappedInsert for &FifoMap<u128, Payload, Hasher> {
+    fn add(&mut self, key: u128, payload: Payload) -> bool {
+        FifoMap::insert(self, key, payload).is_ok_and(|placed| !placed.replaced)
+    }
+}
+
+/// As a map with a cap.
+#[must_use]
+pub fn fifo() -> Entrant {
+    fifo::enter::<FifoMap<u128, Payload, Hasher>>(NAME, versions::of(NAME), Role::Tollgate)
+}
+
+/// As a map with a large cap.
+#[must_use]
+pub fn fifo_large() -> Entrant {
+    fifo::enter_large::<FifoMap<u128, Payload, Hasher>>(NAME, versions::of(NAME), Role::Tollgate)
+}
+
+/// Without principals: the others know of none.
+type Set = RevocationSet<u128, u64>;
+
+impl Revocations for Set {
+    type Pin<'a> = SetAt<'a>;
+
+    const PER_PIN: u64 = PER_PIN;
+
+    fn empty(capacity: u64) -> Self {
+        Self::new(RevocationConfig::new().capacity(capacity)).expect("a capacity")
+    }
+
+    fn remember(&self, id: u128, expires_at: u64) -> bool {
+        self.revoke(id, Timestamp::from_nanos(expires_at)).is_ok()
+    }
+
+    fn forget(&self, _now: u64) {
         // Its own clock tells the same.
-        while RevocationSet::sweep(self, 1_024).more {}
+        while RevocationSet::sweep(self, SWEPT_AT_ONCE).more {}
     }
+
+    fn pin(&self) -> SetAt<'_> {
+        SetAt { set: self, now: SystemClock.now() }
+    }
+}
+
+/// The set, and the time of a batch of checks.
+#[derive(Debug)]
+pub struct SetAt<'a> {
+    set: &'a Set,
+    now: Timestamp,
+}
+
+impl Check for SetAt<'_> {
+    fn is_revoked(&mut self, id: u128) -> bool {
+        self.set.check_at(&id, self.now) == Standing::Revoked
+    }
+}
+
+/// As a set of revocations.
+#[must_use]
+pub fn revocations() -> Entrant {
+    revocation::enter::<Set>(NAME, versions::of(NAME), Role::Tollgate)
 }
 
 /// In the pause experiment.
@@ -85,12 +159,45 @@ impl Sweeping for RevocationSet<u128, u64> {
 pub fn sweeping() -> SweepingEntrant {
     SweepingEntrant {
         name: NAME,
-        version: versions::of("tollgate"),
+        version: versions::of(NAME),
         role: Role::Tollgate,
         make: |capacity| {
             // No grace, so that its entries go when those of the others do.
             let config = RevocationConfig::new().capacity(capacity).grace(Duration::ZERO);
-            Box::new(RevocationSet::<u128, u64>::new(config).expect("a capacity"))
+            Box::new(Set::new(config).expect("a capacity"))
         },
     }
+}
+
+impl Admission for SessionStore {
+    type Pin<'a> = &'a Self;
+
+    const PER_PIN: u64 = u64::MAX;
+
+    fn open(limits: Limits, agents: &[Uuid]) -> (Self, Vec<Uuid>) {
+        let store = Self::new(SessionConfig::new()).expect("a capacity");
+        let open = |&agent: &Uuid| {
+            let request = SessionRequest::new(agent).budget(limits.budget).rate(limits.rate, MINUTE).time_limit(HOUR);
+            store.create(request.tools(Tools::only(TOOLS))).expect("room")
+        };
+        let ids = agents.iter().map(open).collect();
+        (store, ids)
+    }
+
+    fn pin(&self) -> &Self {
+        self
+    }
+}
+
+impl Admit for &SessionStore {
+    fn admit(&mut self, call: Call<'_>) -> bool {
+        // Its own clock, once per call.
+        SessionStore::admit(self, call.session, Some(call.agent), call.tools).is_ok()
+    }
+}
+
+/// In the workloads of admission.
+#[must_use]
+pub fn sessions() -> Vec<Entrant> {
+    session::enter::<SessionStore>(NAME, versions::of(NAME), Role::Tollgate)
 }

@@ -3,8 +3,11 @@
 use super::{Against, Entrant, Job, Role, Target, Workload};
 use crate::contender;
 use crate::load::{Cursors, below, bits, each, in_batches, key, pick};
+use std::fmt::Debug;
 use std::hash::Hash;
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use uuid::Uuid;
 
 /// Entries of the maps.
@@ -47,7 +50,7 @@ pub static CHURN: Workload = Workload {
 };
 
 /// What a map is asked for by.
-pub trait Key: Copy + Hash + Eq + Send + Sync + 'static {
+pub trait Key: Copy + Hash + Ord + Debug + Send + Sync + 'static {
     /// The key of these 16 bytes.
     fn of(bits: u128) -> Self;
 }
@@ -272,7 +275,8 @@ where
     for<'a> S::Pin<'a>: Get<u128> + Put<u128>,
 {
     let max_threads = if role == Role::Floor { 1 } else { usize::MAX };
-    let entrant = |workload, make| Entrant { workload, name, version, role, max_threads, make, lacks: String::new };
+    let lacks = if role == Role::Floor { String::new } else { lacks::<S> };
+    let entrant = |workload, make| Entrant { workload, name, version, role, max_threads, make, lacks };
     vec![
         entrant(&GET_HIT, get_hit::<S>),
         entrant(&GET_MISS, get_miss::<S>),
@@ -281,12 +285,49 @@ where
     ]
 }
 
+/// What a map does not do: show a key at every instant while its value is being replaced.
+fn lacks<S>() -> String
+where
+    S: Store<u128>,
+    for<'a> S::Pin<'a>: Get<u128> + Put<u128>,
+{
+    const REPLACED: u64 = 50_000;
+    let map = S::filled(Fill { threads: 2, live: 16, own: false });
+    let key = key(0, 7);
+    let done = AtomicBool::new(false);
+    let (gets, missed) = thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let (mut gets, mut missed) = (0, 0);
+            while !done.load(Ordering::Relaxed) {
+                gets += 1;
+                missed += u64::from(map.pin(1).get(key) == 0);
+            }
+            (gets, missed)
+        });
+        for _ in 0..REPLACED {
+            map.pin(0).put(key, 1);
+        }
+        done.store(true, Ordering::Relaxed);
+        reader.join().expect("the reader does not panic")
+    });
+    if missed == 0 { String::new() } else { format!("{missed} of {gets} gets missed a key that was being replaced") }
+}
+
 /// Everyone in the workloads of maps.
 #[must_use]
 pub fn entrants() -> Vec<Entrant> {
     let mut all = Vec::new();
     all.extend(contender::tollgate::maps());
+    all.extend(contender::scc_index::maps());
+    all.extend(contender::scc_map::maps());
+    all.extend(contender::papaya::maps());
+    all.extend(contender::leapfrog::maps());
+    all.extend(contender::flurry::maps());
     all.extend(contender::dashmap::maps());
+    all.extend(contender::hashbrown_parking_lot::maps());
+    all.extend(contender::hashbrown_std::maps());
+    all.extend(contender::floor::maps());
+    all.extend(contender::limit::maps());
     let order = [GET_HIT.id, GET_MISS.id, MIXED.id, CHURN.id];
     all.sort_by_key(|entrant| order.iter().position(|&id| id == entrant.workload.id));
     all

@@ -2,7 +2,10 @@
 //!
 //! Each family of workloads has a file with the trait that its contenders implement, and the [`Job`]s over that trait.
 
+pub mod fifo;
 pub mod map;
+pub mod revocation;
+pub mod session;
 
 use crate::contender;
 
@@ -186,19 +189,37 @@ pub static SWEEPING: Workload = Workload {
 /// Everyone in every workload of throughput, workload by workload in the order of the report.
 #[must_use]
 pub fn entrants() -> Vec<Entrant> {
-    map::entrants()
+    [map::entrants(), fifo::entrants(), revocation::entrants(), session::entrants()].into_iter().flatten().collect()
 }
 
 /// The maps whose memory is measured.
 #[must_use]
 pub fn memory_entrants() -> Vec<MemoryEntrant> {
-    vec![contender::tollgate::memory(), contender::dashmap::memory()]
+    vec![
+        contender::tollgate::memory(),
+        contender::hashbrown_parking_lot::memory(),
+        contender::dashmap::memory(),
+        contender::scc_index::memory(),
+        contender::scc_map::memory(),
+        contender::papaya::memory(),
+        contender::leapfrog::memory(),
+        contender::flurry::memory(),
+        contender::moka::memory(),
+    ]
 }
 
 /// The sets of the pause experiment.
 #[must_use]
 pub fn sweeping_entrants() -> Vec<SweepingEntrant> {
-    vec![contender::tollgate::sweeping(), contender::dashmap::sweeping()]
+    vec![
+        contender::tollgate::sweeping(),
+        contender::scc_index::sweeping(),
+        contender::papaya::sweeping(),
+        contender::moka::sweeping(),
+        contender::dashmap::sweeping(),
+        contender::hashbrown_parking_lot::sweeping(),
+        contender::hashbrown_std::sweeping(),
+    ]
 }
 
 /// Has every entrant do a little on one thread and on two, one after the other, and checks what came of it.
