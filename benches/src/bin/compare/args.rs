@@ -1,7 +1,7 @@
 //! The command line, checked against what there is to run.
 
 use crate::shared::machine;
-use benches::workload::{Entrant, MEMORY, SWEEPING};
+use benches::workload::{self, Entrant, MEMORY, SWEEPING};
 use clap::Parser;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WORKLOAD", value_delimiter = ',')]
     only: Vec<String>,
 
-    /// Run these contenders only
+    /// Run the contenders only whose names begin like these
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     contenders: Vec<String>,
 
@@ -59,7 +59,7 @@ pub(crate) struct Args {
 pub(crate) struct Plan {
     /// Ids of the workloads.
     workloads: Vec<&'static str>,
-    /// Names of the contenders; all if empty.
+    /// How the names of the contenders begin; all if empty.
     contenders: Vec<String>,
     pub(crate) is_quick: bool,
     /// Ascending.
@@ -105,13 +105,15 @@ impl Args {
         if let Some(unknown) = self.only.iter().find(|name| !all.contains(&name.as_str())) {
             return Err(format!("there is no workload {unknown:?}; there are {}", all.join(", ")));
         }
-        let is_entrant = |name: &&String| entrants.iter().any(|entrant| entrant.name == name.as_str());
-        if let Some(unknown) = self.contenders.iter().find(|name| !is_entrant(name)) {
+        let entering = entering(entrants);
+        if let Some(unknown) =
+            self.contenders.iter().find(|start| !entering.iter().any(|(_, name)| begins(name, start)))
+        {
             return Err(format!("there is no contender {unknown:?}; --list names them"));
         }
         let cores = machine::cores();
         let seconds = |full: f64, quick: f64| Duration::from_secs_f64(if self.quick { quick } else { full });
-        Ok(Plan {
+        let plan = Plan {
             workloads: all.into_iter().filter(chosen).collect(),
             contenders: self.contenders.clone(),
             is_quick: self.quick,
@@ -123,7 +125,13 @@ impl Args {
             latency: seconds(1.0, 0.15),
             pauses: (seconds(2.0, 1.0), if self.quick { 1 } else { 3 }),
             memory: seconds(3.0, 0.5),
-        })
+        };
+        let runs = |(id, name): &(&str, &str)| plan.has_workload(id) && plan.has_contender(name);
+        if entering.iter().any(runs) {
+            Ok(plan)
+        } else {
+            Err("none of these contenders enters these workloads".to_owned())
+        }
     }
 
     fn thread_counts(&self, cores: usize) -> Vec<usize> {
@@ -146,13 +154,25 @@ impl Plan {
     }
 
     pub(crate) fn has_contender(&self, name: &str) -> bool {
-        self.contenders.is_empty() || self.contenders.iter().any(|chosen| chosen == name)
+        self.contenders.is_empty() || self.contenders.iter().any(|start| begins(name, start))
     }
 
     /// The numbers of threads at which latency is measured, and for which there are targets.
     pub(crate) fn ends(&self) -> Vec<usize> {
         self.threads.iter().copied().filter(|threads| [1, self.cores].contains(threads)).collect()
     }
+}
+
+fn begins(name: &str, start: &str) -> bool {
+    name.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
+}
+
+/// Who enters what: ids of workloads and names of contenders.
+fn entering(entrants: &[Entrant]) -> Vec<(&'static str, &'static str)> {
+    let mut all: Vec<_> = entrants.iter().map(|entrant| (entrant.workload.id, entrant.name)).collect();
+    all.extend(workload::sweeping_entrants().iter().map(|entrant| (SWEEPING.id, entrant.name)));
+    all.extend(workload::memory_entrants().iter().map(|entrant| (MEMORY.id, entrant.name)));
+    all
 }
 
 /// The ids of all workloads, in the order of the report.

@@ -1,7 +1,7 @@
 //! The plots: throughput over threads, latency by percentile, pauses over time, and all workloads at a glance.
 
 use crate::latency::Latency;
-use crate::pauses::{PauseResults, SLOT};
+use crate::pauses::{PauseResults, Pauses, SLOT};
 use crate::results::{Cell, Report, Series, WorkloadResults};
 use crate::shared::canvas::{Anchor, Canvas, FAINT, Label, Stroke};
 use crate::shared::chart::{Axis, Chart, Curve};
@@ -71,6 +71,7 @@ fn throughput(results: &WorkloadResults, names: &Names, machine: &str) -> Chart 
         Curve { spread, ..names.curve(shown.name, shown.name, shown.role, points) }
     };
     let mut curves: Vec<_> = shown.into_iter().map(curve).collect();
+    let most = results.cells.last().map_or(0, |cell| cell.threads);
     curves.sort_by_key(|curve| curve.label != names.0.first().copied().unwrap_or_default());
     let top = curves.iter().flat_map(|curve| &curve.spread).map(|spread| spread.1).fold(0.0, f64::max);
     Chart {
@@ -79,7 +80,7 @@ fn throughput(results: &WorkloadResults, names: &Names, machine: &str) -> Chart 
         x: Axis::named("threads", ticks),
         y: Axis::from_zero("million operations a second", top),
         curves,
-        figure: text::short,
+        figures: (format!("at {most} threads"), text::short),
     }
 }
 
@@ -87,11 +88,10 @@ fn throughput(results: &WorkloadResults, names: &Names, machine: &str) -> Chart 
 fn latency(results: &WorkloadResults, threads: usize, names: &Names, machine: &str) -> Chart {
     let curve = |one: &Latency| {
         let points = one.tail.iter().map(|(share, nanos)| (1.0 / share, *nanos as f64)).collect();
-        Curve { has_dots: false, ..names.curve(one.name, one.name, one.role, points) }
+        Curve { has_dots: false, figure: one.p999 as f64, ..names.curve(one.name, one.name, one.role, points) }
     };
     let curves: Vec<_> = results.latencies.iter().filter(|one| one.threads == threads).map(curve).collect();
-    let heights = curves.iter().flat_map(|curve| &curve.points).map(|point| point.1);
-    let y = Axis::decades("latency, one clock read included", heights.collect::<Vec<_>>().into_iter(), text::nanos);
+    let y = Axis::decades("latency, one clock read included", &curves, text::nanos);
     let places = ["0 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %"].into_iter().enumerate();
     Chart {
         title: format!("{}: latency at {threads} threads", results.title),
@@ -102,27 +102,27 @@ fn latency(results: &WorkloadResults, threads: usize, names: &Names, machine: &s
         ),
         y,
         curves,
-        figure: text::nanos,
+        figures: ("p99.9".to_owned(), text::nanos),
     }
 }
 
 fn pauses_over_time(results: &PauseResults, names: &Names, machine: &str) -> Chart {
-    let curve = |one: &crate::pauses::Pauses| {
+    let curve = |one: &Pauses| {
         let at = |slot: usize| slot as f64 * SLOT.as_secs_f64();
         let slots = one.slots.iter().enumerate().filter(|(_, longest)| **longest > 0);
         let points = slots.map(|(slot, longest)| (at(slot), *longest as f64)).collect();
-        Curve { has_dots: false, ..names.curve(one.name, one.name, one.role, points) }
+        let figure = Pauses::middle(&one.worst);
+        Curve { has_dots: false, figure, ..names.curve(one.name, one.name, one.role, points) }
     };
     let mut curves: Vec<_> = results.entrants.iter().map(curve).collect();
     curves.sort_by_key(|curve| curve.label != names.0.first().copied().unwrap_or_default());
-    let heights: Vec<_> = curves.iter().flat_map(|curve| &curve.points).map(|point| point.1).collect();
     Chart {
         title: "The longest wait in every 10 ms, while 1M entries expire".to_owned(),
         subtitle: machine.to_owned(),
         x: Axis::from_zero("seconds", results.seconds),
-        y: Axis::decades("from when the check was due", heights.into_iter(), text::nanos),
+        y: Axis::decades("from when the check was due", &curves, text::nanos),
         curves,
-        figure: text::nanos,
+        figures: ("worst".to_owned(), text::nanos),
     }
 }
 

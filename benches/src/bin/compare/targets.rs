@@ -94,13 +94,13 @@ fn kind(against: Against) -> &'static str {
 pub(crate) fn of_pauses(results: &PauseResults) -> Vec<Verdict> {
     let tollgate = results.entrants.iter().find(|entrant| entrant.role == Role::Tollgate);
     let lock = results.entrants.iter().find(|entrant| entrant.name.starts_with(LOCK));
-    let figures: [(&str, fn(&Pauses) -> &Vec<f64>); 2] = [("p99.9", |one| &one.p999), ("worst", |one| &one.worst)];
-    let verdicts = figures.into_iter().flat_map(|(what, figure)| {
-        let middle = |one: &&Pauses| stats::median(figure(one));
+    let verdicts = ["p99.9", "worst"].into_iter().flat_map(|what| {
+        let figure = |one: &Pauses| if what == "worst" { one.worst.clone() } else { one.p999.clone() };
+        let middle = |one: &&Pauses| stats::median(&figure(one));
         let peers = results.entrants.iter().filter(|entrant| entrant.role.is_peer());
         let best = peers.min_by(|left, right| middle(left).total_cmp(&middle(right)));
         let verdict = |other: Option<&Pauses>, kind: &str, at_least: f64| {
-            let ratio = tollgate.zip(other).and_then(|(one, other)| stats::ratio(figure(other), figure(one)));
+            let ratio = tollgate.zip(other).and_then(|(one, other)| stats::ratio(&figure(other), &figure(one)));
             let name = other.map_or("nobody", |other| other.name);
             Verdict::new(SWEEPING.id, None, format!("{name} ({kind}), {what}"), ratio, at_least)
         };

@@ -1,4 +1,4 @@
-//! Curves over two axes, with a legend that is sorted as the curves end.
+//! Curves over two axes, with a legend that is sorted by a figure.
 
 use crate::shared::canvas::{Anchor, Canvas, FAINT, GRID, INK, Label, Stroke};
 use crate::shared::text;
@@ -6,7 +6,8 @@ use std::path::Path;
 
 const WIDTH: f64 = 900.0;
 const HEIGHT: f64 = 460.0;
-const LEFT: f64 = 70.0;
+const MARGIN: f64 = 20.0;
+const LEFT: f64 = 76.0;
 const RIGHT: f64 = 640.0;
 const TOP: f64 = 64.0;
 const BOTTOM: f64 = 400.0;
@@ -41,9 +42,12 @@ impl Axis {
         Self { title: title.to_owned(), is_log: false, low: 0.0, high: count * step, ticks }
     }
 
-    /// Over the decades that hold all `values`, each decade named by `name`.
-    pub(crate) fn decades(title: &str, values: impl Iterator<Item = f64>, name: fn(f64) -> String) -> Self {
-        let (low, high) = values
+    /// Over the decades that hold the heights of all `curves`, each decade named by `name`.
+    pub(crate) fn decades(title: &str, curves: &[Curve], name: fn(f64) -> String) -> Self {
+        let (low, high) = curves
+            .iter()
+            .flat_map(|curve| &curve.points)
+            .map(|point| point.1)
             .filter(|value| *value > 0.0)
             .fold((f64::INFINITY, 0.0f64), |(low, high), value| (low.min(value), high.max(value)));
         let (low, high) = if low > high { (1.0, 10.0) } else { (low, high) };
@@ -93,6 +97,8 @@ pub(crate) struct Curve {
     pub(crate) spread: Vec<(f64, f64)>,
     /// Whether the points are few enough to be marked.
     pub(crate) has_dots: bool,
+    /// What the legend gives behind the name, and sorts by; at first the height of the last point.
+    pub(crate) figure: f64,
 }
 
 impl Curve {
@@ -100,11 +106,8 @@ impl Curve {
     pub(crate) fn numbered(label: &str, number: usize, points: Vec<(f64, f64)>) -> Self {
         let width = if number == 0 { 3.0 } else { 1.6 };
         let stroke = Stroke { colour: colour(number), width, dashed: number >= COLOURS.len() };
-        Self { label: label.to_owned(), stroke, points, spread: Vec::new(), has_dots: true }
-    }
-
-    fn last(&self) -> f64 {
-        self.points.last().map_or(0.0, |point| point.1)
+        let figure = points.last().map_or(0.0, |point| point.1);
+        Self { label: label.to_owned(), stroke, points, spread: Vec::new(), has_dots: true, figure }
     }
 }
 
@@ -117,15 +120,15 @@ pub(crate) struct Chart {
     pub(crate) x: Axis,
     pub(crate) y: Axis,
     pub(crate) curves: Vec<Curve>,
-    /// What the legend gives behind each name: the last point, as text.
-    pub(crate) figure: fn(f64) -> String,
+    /// What the figures of the legend are, and how they are written.
+    pub(crate) figures: (String, fn(f64) -> String),
 }
 
 impl Chart {
     pub(crate) fn save(&self, file: &Path) -> Result<(), String> {
         let mut canvas = Canvas::new(WIDTH, HEIGHT);
-        canvas.word(Label::new(LEFT - 50.0, 26.0, 16.0, Anchor::Start).bold(), &self.title);
-        canvas.word(Label::new(LEFT - 50.0, 45.0, 11.0, Anchor::Start).faint(), &self.subtitle);
+        canvas.word(Label::new(MARGIN, 26.0, 16.0, Anchor::Start).bold(), &self.title);
+        canvas.word(Label::new(MARGIN, 45.0, 11.0, Anchor::Start).faint(), &self.subtitle);
         self.axes(&mut canvas);
         // The first curve is drawn last, on top.
         for curve in self.curves.iter().rev() {
@@ -176,8 +179,10 @@ impl Chart {
 
     fn legend(&self, canvas: &mut Canvas) {
         let mut sorted: Vec<_> = self.curves.iter().collect();
-        sorted.sort_by(|left, right| right.last().total_cmp(&left.last()));
+        sorted.sort_by(|left, right| right.figure.total_cmp(&left.figure));
         let step = (BOTTOM - TOP).min(sorted.len() as f64 * 20.0) / sorted.len().max(1) as f64;
+        let head = Label::new(WIDTH - 10.0, TOP - 6.0, 11.0, Anchor::End).faint();
+        canvas.word(head, &self.figures.0);
         for (row, curve) in sorted.into_iter().enumerate() {
             let y = TOP + (row as f64 + 0.5) * step;
             canvas.line(&[(RIGHT + 16.0, y), (RIGHT + 40.0, y)], curve.stroke);
@@ -185,7 +190,7 @@ impl Chart {
             let name = if curve.stroke.width > 2.0 { name.bold() } else { name };
             canvas.word(name, &curve.label);
             let figure = Label { colour: INK, ..Label::new(WIDTH - 10.0, y + 4.0, 11.5, Anchor::End) };
-            canvas.word(figure, &(self.figure)(curve.last()));
+            canvas.word(figure, &(self.figures.1)(curve.figure));
         }
     }
 }

@@ -16,7 +16,7 @@ pub(crate) fn short(value: f64) -> String {
 
 /// A ratio with two decimals, more only where two would say nothing.
 pub(crate) fn ratio(value: f64) -> String {
-    if value < 0.1 || value >= 100.0 { short(value) } else { format!("{value:.2}") }
+    if (0.1..100.0).contains(&value) { format!("{value:.2}") } else { short(value) }
 }
 
 /// A whole number with its thousands apart.
@@ -34,12 +34,14 @@ pub(crate) fn grouped(value: u64) -> String {
 
 /// Nanoseconds in the unit that suits them.
 pub(crate) fn nanos(value: f64) -> String {
-    match value {
-        value if value < 1e3 => format!("{} ns", short(value)),
-        value if value < 1e6 => format!("{} us", short(value / 1e3)),
-        value if value < 1e9 => format!("{} ms", short(value / 1e6)),
-        value => format!("{} s", short(value / 1e9)),
-    }
+    let (size, unit) = match value {
+        value if value < 999.5 => (1.0, "ns"),
+        value if value < 999.5e3 => (1e3, "us"),
+        value if value < 999.5e6 => (1e6, "ms"),
+        _ => (1e9, "s"),
+    };
+    let value = value / size;
+    if value.fract() == 0.0 { format!("{value:.0} {unit}") } else { format!("{} {unit}", short(value)) }
 }
 
 /// A Markdown table; the first column is text, the others are aligned to the right unless named in `left`.
