@@ -22,7 +22,7 @@ impl<const SHARDS: usize> Capped for Foyer<SHARDS> {
     }
 
     fn holds(&self, key: u128) -> bool {
-        self.0.contains(&key)
+        self.0.get(&key).is_some()
     }
 
     fn live(&self) -> Option<usize> {
@@ -44,6 +44,6 @@ pub fn fifo() -> [Entrant; 2] {
     let version = versions::of("foyer-memory");
     [
         fifo::enter::<Foyer<8>>("foyer FIFO", version, Role::InexactPeer),
-        fifo::enter::<Foyer<1>>("foyer FIFO, 1 shard", version, Role::InexactPeer),
+        fifo::enter::<Foyer<1>>("foyer FIFO, 1 shard", version, Role::ExactPeer),
     ]
 }

@@ -205,8 +205,8 @@ fn limit(name: &'static str, workload: &'static Workload, make: fn(usize) -> Box
 pub fn maps() -> Vec<Entrant> {
     type Map = Table<u128, u64>;
     vec![
-        limit("frozen map", &map::GET_HIT, map::get_hit::<Frozen<Map>>),
-        limit("frozen map", &map::GET_MISS, map::get_miss::<Frozen<Map>>),
+        limit("frozen map", &map::GET_HIT, |threads| map::get_hit::<Frozen<Map>>(map::LIVE, threads)),
+        limit("frozen map", &map::GET_MISS, |threads| map::get_miss::<Frozen<Map>>(map::LIVE, threads)),
         limit("private maps", &map::MIXED, map::mixed::<Private<Map>>),
         limit("private maps", &map::CHURN, |threads| map::churn::<Private<Map>, u128>(map::LIVE, threads)),
     ]

@@ -30,7 +30,7 @@ impl<const LRU: bool> Capped for Moka<LRU> {
     }
 
     fn holds(&self, key: u128) -> bool {
-        self.0.contains_key(&key)
+        self.0.get(&key).is_some()
     }
 
     fn live(&self) -> Option<usize> {
@@ -125,7 +125,9 @@ impl Revocations for Expiring {
     }
 
     fn forget(&self, _now: u64) {
-        // Each call does a bounded amount of work; done is when nothing more goes.
+        // Each call does a bounded amount of work; done is when nothing more goes. The first one brings the count up
+        // to date.
+        self.0.run_pending_tasks();
         loop {
             let before = self.0.entry_count();
             self.0.run_pending_tasks();

@@ -21,7 +21,7 @@ impl Capped for Quick {
     }
 
     fn holds(&self, key: u128) -> bool {
-        self.contains_key(&key)
+        self.get(&key).is_some()
     }
 
     fn live(&self) -> Option<usize> {

@@ -18,7 +18,7 @@ impl Capped for HashCache<u128, Payload, Hasher> {
     }
 
     fn holds(&self, key: u128) -> bool {
-        self.contains_sync(&key)
+        self.get_sync(&key).is_some()
     }
 
     fn live(&self) -> Option<usize> {

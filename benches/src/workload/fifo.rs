@@ -3,9 +3,12 @@
 use super::{Against, Entrant, Job, Role, Target, Workload};
 use crate::contender;
 use crate::load::{Cursors, each, key};
+use crate::timing;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 /// Entries that the map may hold.
 pub const CAP: usize = 10_000;
@@ -50,7 +53,7 @@ pub trait Capped: Send + Sync + 'static {
     /// The way in for this thread, for a whole run.
     fn pin(&self, thread: usize) -> Self::Pin<'_>;
 
-    /// Whether a reader finds this key.
+    /// Whether a reader finds this key; a cache counts it as a use.
     fn holds(&self, key: u128) -> bool;
 
     /// The entries that a reader can count now; none if there is no way to count them.
@@ -133,45 +136,54 @@ fn lacks<C: Capped>() -> String {
     lacks.join("; ")
 }
 
-/// The most entries that a reader counts while two threads insert, and afterwards.
+/// The most entries that a reader counts while four threads insert, and afterwards.
 fn most_seen<C: Capped>() -> usize {
-    const WRITERS: u64 = 2;
-    const INSERTS: u64 = 10 * CAP as u64;
-    let map = C::empty(WRITERS as usize, CAP);
+    const WRITERS: usize = 4;
+    const LASTS: Duration = Duration::from_millis(50);
+    let map = C::empty(WRITERS, CAP);
     let done = AtomicBool::new(false);
-    let while_inserting = thread::scope(|scope| {
-        let insert = |space| {
-            let mut pin = map.pin(space as usize);
-            each(0..INSERTS, |n| pin.add(key(space, n), payload(n)).into())
-        };
-        let writers: Vec<_> = (0..WRITERS).map(|space| scope.spawn(move || insert(space))).collect();
-        let reader = scope.spawn(|| {
-            let mut most = 0;
-            while !done.load(Ordering::Relaxed) {
-                most = most.max(map.live().unwrap_or(0));
-                thread::yield_now();
-            }
-            most
-        });
-        for writer in writers {
-            writer.join().expect("no writer panics");
+    let insert = |thread| {
+        let mut pin = map.pin(thread);
+        let mut inserted = 0;
+        while !done.load(Ordering::Relaxed) {
+            pin.add(key(thread as u64, inserted), payload(inserted));
+            inserted += 1;
+        }
+        inserted
+    };
+    let (mut most, inserted) = thread::scope(|scope| {
+        let insert = &insert;
+        let writers: Vec<_> = (0..WRITERS).map(|thread| scope.spawn(move || insert(thread))).collect();
+        let start = timing::now();
+        let mut most = 0;
+        while start.elapsed() < LASTS {
+            most = most.max(map.live().unwrap_or(0));
+            thread::yield_now();
         }
         done.store(true, Ordering::Relaxed);
-        reader.join().expect("the reader does not panic")
+        let inserted: Vec<_> = writers.into_iter().map(|writer| writer.join().expect("no writer panics")).collect();
+        (most, inserted)
     });
-    let keys = (0..WRITERS).flat_map(|space| (0..INSERTS).map(move |n| key(space, n)));
-    let at_rest = keys.filter(|&key| map.holds(key)).count();
-    while_inserting.max(at_rest)
+    let keys = inserted.into_iter().zip(0..).flat_map(|(count, space)| (0..count).map(move |n| key(space, n)));
+    most = most.max(keys.filter(|&key| map.holds(key)).count());
+    most
 }
 
-/// How many of the newest entries are there after one thread has inserted ten times the cap.
+/// How many of the newest entries are there, after so many inserts that others must have gone, and after reads of old
+/// ones, which do not make those newer.
 fn newest_kept<C: Capped>() -> usize {
-    const INSERTS: u64 = 10 * CAP as u64;
-    let map = C::empty(1, CAP);
-    let mut pin = map.pin(0);
-    each(0..INSERTS, |n| pin.add(key(0, n), payload(n)).into());
-    drop(pin);
-    (INSERTS - CAP as u64..INSERTS).filter(|&n| map.holds(key(0, n))).count()
+    const CAP: u64 = self::CAP as u64;
+    const INSERTS: u64 = 10 * CAP;
+    const READ: u64 = CAP / 10;
+    let map = C::empty(1, self::CAP);
+    let insert = |numbers: Range<u64>| each(numbers, |n| map.pin(0).add(key(0, n), payload(n)).into());
+    insert(0..INSERTS - CAP / 2);
+    let oldest = INSERTS - CAP / 2 - CAP;
+    for _ in 0..3 {
+        each(oldest..oldest + READ, |n| map.holds(key(0, n)).into());
+    }
+    insert(INSERTS - CAP / 2..INSERTS);
+    (INSERTS - CAP..INSERTS).filter(|&n| map.holds(key(0, n))).count()
 }
 
 /// Everyone in both workloads.

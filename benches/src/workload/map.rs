@@ -133,6 +133,7 @@ struct Gets<S> {
     store: S,
     cursors: Cursors,
     space: u64,
+    live: u64,
 }
 
 impl<S> Job for Gets<S>
@@ -143,7 +144,7 @@ where
     fn run(&self, thread: usize, operations: u64) -> u64 {
         in_batches(self.cursors.take(thread, operations), S::PER_PIN, |batch| {
             let mut pin = self.store.pin(thread);
-            each(batch, |n| pin.get(key(self.space, pick(thread, n, LIVE))))
+            each(batch, |n| pin.get(key(self.space, pick(thread, n, self.live))))
         })
     }
 
@@ -222,26 +223,33 @@ where
     }
 }
 
-/// Gets of keys that are there.
-#[must_use]
-pub fn get_hit<S>(threads: usize) -> Box<dyn Job>
+fn gets<S>(live: u64, threads: usize, space: u64) -> Box<dyn Job>
 where
     S: Store<u128>,
     for<'a> S::Pin<'a>: Get<u128>,
 {
-    let store = S::filled(Fill { threads, live: LIVE, own: false });
-    Box::new(Gets { store, cursors: Cursors::new(threads), space: 0 })
+    let store = S::filled(Fill { threads, live, own: false });
+    Box::new(Gets { store, cursors: Cursors::new(threads), space, live })
 }
 
-/// Gets of keys that are not there.
+/// Gets of keys that are there, among `live` ones.
 #[must_use]
-pub fn get_miss<S>(threads: usize) -> Box<dyn Job>
+pub fn get_hit<S>(live: u64, threads: usize) -> Box<dyn Job>
 where
     S: Store<u128>,
     for<'a> S::Pin<'a>: Get<u128>,
 {
-    let store = S::filled(Fill { threads, live: LIVE, own: false });
-    Box::new(Gets { store, cursors: Cursors::new(threads), space: ABSENT })
+    gets::<S>(live, threads, 0)
+}
+
+/// Gets of keys that are not there, among `live` ones.
+#[must_use]
+pub fn get_miss<S>(live: u64, threads: usize) -> Box<dyn Job>
+where
+    S: Store<u128>,
+    for<'a> S::Pin<'a>: Get<u128>,
+{
+    gets::<S>(live, threads, ABSENT)
 }
 
 /// Gets, upserts and removals.
@@ -278,8 +286,8 @@ where
     let lacks = if role == Role::Floor { String::new } else { lacks::<S> };
     let entrant = |workload, make| Entrant { workload, name, version, role, max_threads, make, lacks };
     vec![
-        entrant(&GET_HIT, get_hit::<S>),
-        entrant(&GET_MISS, get_miss::<S>),
+        entrant(&GET_HIT, |threads| get_hit::<S>(LIVE, threads)),
+        entrant(&GET_MISS, |threads| get_miss::<S>(LIVE, threads)),
         entrant(&MIXED, mixed::<S>),
         entrant(&CHURN, |threads| churn::<S, u128>(LIVE, threads)),
     ]
