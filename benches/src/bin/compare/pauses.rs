@@ -10,7 +10,7 @@ use crate::progress::Progress;
 use crate::results;
 use crate::shared::clock;
 use crate::shared::pool::Pool;
-use crate::shared::stats::{self, Spread};
+use crate::shared::stats::Spread;
 use benches::load::{key, pick};
 use benches::workload::{Role, Sweeping, SweepingEntrant, now_ns};
 use hdrhistogram::Histogram;
@@ -204,10 +204,5 @@ impl Pauses {
             Seen::Writer => {}
             Seen::Sweeper(times) => sweeps.extend(times),
         }
-    }
-
-    /// The figure that counts: the median over runs.
-    pub(crate) fn middle(of_runs: &[f64]) -> f64 {
-        stats::median(of_runs)
     }
 }

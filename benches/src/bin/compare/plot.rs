@@ -3,76 +3,61 @@
 use crate::latency::Latency;
 use crate::pauses::{PauseResults, Pauses, SLOT};
 use crate::results::{Cell, Report, Series, WorkloadResults};
-use crate::shared::canvas::{Anchor, Canvas, FAINT, Label, Stroke};
-use crate::shared::chart::{Axis, Chart, Curve};
+use crate::shared::canvas::{Anchor, Canvas, Label};
+use crate::shared::chart::{self, Axis, Chart, Curve};
+use crate::shared::stats::{self, Spread};
 use crate::shared::text;
 use benches::workload::Role;
 use std::path::Path;
 
-/// The names of all contenders; the place of each gives its colour, the same in every plot.
-#[derive(Debug)]
-struct Names(Vec<&'static str>);
-
-impl Names {
-    /// tollgate's is the first.
-    fn of(report: &Report) -> Self {
-        let series = report.workloads.iter().flat_map(|results| &results.cells).flat_map(|cell| &cell.series);
-        let mut named: Vec<_> = series.map(|series| (series.role, series.name)).collect();
-        named.extend(report.pauses.iter().flat_map(|pauses| &pauses.entrants).map(|one| (one.role, one.name)));
-        named.sort_by_key(|(role, _)| *role != Role::Tollgate);
-        let mut names = Vec::new();
-        for (role, name) in named {
-            if !names.contains(&name) && !matches!(role, Role::Floor | Role::Limit) {
-                names.push(name);
-            }
+/// Numbers the contenders of a plot, which gives them their colours: tollgate is 0. Floors and limits are grey.
+fn curves<T>(shown: &[&T], identity: fn(&T) -> (&'static str, Role), curve: impl Fn(&T, Curve) -> Curve) -> Vec<Curve> {
+    let mut coloured: Vec<_> = shown.iter().map(|one| identity(one)).collect();
+    coloured.retain(|(_, role)| !matches!(role, Role::Floor | Role::Limit));
+    coloured.sort_by_key(|(_, role)| *role != Role::Tollgate);
+    let plain = |one: &&T| {
+        let (name, role) = identity(one);
+        match coloured.iter().position(|other| *other == (name, role)) {
+            Some(number) => curve(one, Curve::numbered(name, number)),
+            None => Curve { has_dots: false, ..curve(one, Curve::grey(name)) },
         }
-        Self(names)
-    }
-
-    /// Floors and limits are grey and dashed.
-    fn curve(&self, label: &str, name: &str, role: Role, points: Vec<(f64, f64)>) -> Curve {
-        let number = self.0.iter().position(|other| *other == name).unwrap_or(self.0.len());
-        let curve = Curve::numbered(label, number, points);
-        if matches!(role, Role::Floor | Role::Limit) {
-            return Curve { stroke: Stroke { colour: FAINT, width: 1.2, dashed: true }, has_dots: false, ..curve };
-        }
-        curve
-    }
+    };
+    let mut curves: Vec<_> = shown.iter().map(plain).collect();
+    // The first is drawn last, on top.
+    curves.sort_by_key(|curve| curve.stroke.colour != chart::colour(0));
+    curves
 }
 
 /// Draws them all into a folder.
 pub(crate) fn all(report: &Report, folder: &Path) -> Result<(), String> {
-    let names = Names::of(report);
     let machine = report.machine.line();
     for results in &report.workloads {
-        throughput(results, &names, &machine).save(&folder.join(format!("throughput-{}.svg", results.id)))?;
+        throughput(results, &machine).save(&folder.join(format!("throughput-{}.svg", results.id)))?;
         let widest = results.latencies.iter().map(|one| one.threads).max();
         if let Some(threads) = widest {
             let file = folder.join(format!("latency-{}.svg", results.id));
-            latency(results, threads, &names, &machine).save(&file)?;
+            latency(results, threads, &machine).save(&file)?;
         }
     }
     if let Some(pauses) = &report.pauses {
-        pauses_over_time(pauses, &names, &machine).save(&folder.join("pauses.svg"))?;
+        pauses_over_time(pauses, &machine).save(&folder.join("pauses.svg"))?;
     }
     if report.workloads.is_empty() { Ok(()) } else { overview(report).save(&folder.join("overview.svg")) }
 }
 
-fn throughput(results: &WorkloadResults, names: &Names, machine: &str) -> Chart {
+fn throughput(results: &WorkloadResults, machine: &str) -> Chart {
     let ticks = results.cells.iter().map(|cell| (cell.threads as f64, cell.threads.to_string())).collect();
-    let shown = results.cells.first().map(|cell| cell.ranked().collect::<Vec<_>>()).unwrap_or_default();
-    let curve = |shown: &Series| {
-        let same = |cell: &Cell| {
-            let found = cell.ranked().find(|series| series.name == shown.name)?;
-            let spread = found.spread;
-            Some(((cell.threads as f64, spread.median / 1e6), (spread.min / 1e6, spread.max / 1e6)))
+    let shown: Vec<_> = results.cells.first().map(|cell| cell.ranked().collect()).unwrap_or_default();
+    let curve = |shown: &Series, curve: Curve| {
+        let at = |cell: &Cell| {
+            let Spread { min, median, max, .. } = cell.ranked().find(|series| series.name == shown.name)?.spread;
+            Some(((cell.threads as f64, median / 1e6), (min / 1e6, max / 1e6)))
         };
-        let (points, spread) = results.cells.iter().filter_map(same).unzip();
-        Curve { spread, ..names.curve(shown.name, shown.name, shown.role, points) }
+        let (points, spread) = results.cells.iter().filter_map(at).unzip();
+        Curve { spread, ..curve.through(points) }
     };
-    let mut curves: Vec<_> = shown.into_iter().map(curve).collect();
+    let curves = curves(&shown, |series| (series.name, series.role), curve);
     let most = results.cells.last().map_or(0, |cell| cell.threads);
-    curves.sort_by_key(|curve| curve.label != names.0.first().copied().unwrap_or_default());
     let top = curves.iter().flat_map(|curve| &curve.spread).map(|spread| spread.1).fold(0.0, f64::max);
     Chart {
         title: results.title.to_owned(),
@@ -85,37 +70,34 @@ fn throughput(results: &WorkloadResults, names: &Names, machine: &str) -> Chart 
 }
 
 /// By how many nines: each decade of the axis is ten times rarer.
-fn latency(results: &WorkloadResults, threads: usize, names: &Names, machine: &str) -> Chart {
-    let curve = |one: &Latency| {
+fn latency(results: &WorkloadResults, threads: usize, machine: &str) -> Chart {
+    let shown: Vec<_> = results.latencies.iter().filter(|one| one.threads == threads).collect();
+    let curve = |one: &Latency, curve: Curve| {
         let points = one.tail.iter().map(|(share, nanos)| (1.0 / share, *nanos as f64)).collect();
-        Curve { has_dots: false, figure: one.p999 as f64, ..names.curve(one.name, one.name, one.role, points) }
+        Curve { has_dots: false, figure: one.p999 as f64, ..curve.through(points) }
     };
-    let curves: Vec<_> = results.latencies.iter().filter(|one| one.threads == threads).map(curve).collect();
-    let y = Axis::decades("latency, one clock read included", &curves, text::nanos);
+    let curves = curves(&shown, |one| (one.name, one.role), curve);
     let places = ["0 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %"].into_iter().enumerate();
+    let places = places.map(|(nines, name)| (10f64.powi(nines as i32), name.to_owned())).collect();
     Chart {
         title: format!("{}: latency at {threads} threads", results.title),
         subtitle: machine.to_owned(),
-        x: Axis::named(
-            "of the operations are faster",
-            places.map(|(n, name)| (10f64.powi(n as i32), name.to_owned())).collect(),
-        ),
-        y,
+        x: Axis::named("of the operations are faster", places),
+        y: Axis::decades("latency, one clock read included", &curves, text::nanos),
         curves,
         figures: ("p99.9".to_owned(), text::nanos),
     }
 }
 
-fn pauses_over_time(results: &PauseResults, names: &Names, machine: &str) -> Chart {
-    let curve = |one: &Pauses| {
+fn pauses_over_time(results: &PauseResults, machine: &str) -> Chart {
+    let curve = |one: &Pauses, curve: Curve| {
         let at = |slot: usize| slot as f64 * SLOT.as_secs_f64();
         let slots = one.slots.iter().enumerate().filter(|(_, longest)| **longest > 0);
         let points = slots.map(|(slot, longest)| (at(slot), *longest as f64)).collect();
-        let figure = Pauses::middle(&one.worst);
-        Curve { has_dots: false, figure, ..names.curve(one.name, one.name, one.role, points) }
+        Curve { has_dots: false, figure: stats::median(&one.worst), ..curve.through(points) }
     };
-    let mut curves: Vec<_> = results.entrants.iter().map(curve).collect();
-    curves.sort_by_key(|curve| curve.label != names.0.first().copied().unwrap_or_default());
+    let shown: Vec<_> = results.entrants.iter().collect();
+    let curves = curves(&shown, |one| (one.name, one.role), curve);
     Chart {
         title: "The longest wait in every 10 ms, while 1M entries expire".to_owned(),
         subtitle: machine.to_owned(),
@@ -126,8 +108,11 @@ fn pauses_over_time(results: &PauseResults, names: &Names, machine: &str) -> Cha
     }
 }
 
-const PANEL: (f64, f64) = (300.0, 138.0);
-const COLUMNS: usize = 3;
+const PANEL: (f64, f64) = (460.0, 138.0);
+const COLUMNS: usize = 2;
+/// Of a panel: what the names take, and the longest bar.
+const NAMES: f64 = 236.0;
+const BAR: f64 = 150.0;
 const HEAD: f64 = 58.0;
 /// Bars of a panel: tollgate and the best of the others.
 const BARS: usize = 5;
@@ -160,11 +145,15 @@ fn panel(canvas: &mut Canvas, (left, top): (f64, f64), title: &str, cell: &Cell)
     for (row, series) in bars.into_iter().enumerate() {
         let y = top + 20.0 + row as f64 * 20.0;
         let is_own = series.role == Role::Tollgate;
-        let name = Label::new(left + 128.0, y + 12.0, 10.5, Anchor::End);
+        let name = Label::new(left + NAMES, y + 12.0, 10.5, Anchor::End);
         canvas.word(if is_own { name.bold() } else { name }, series.name);
-        let width = 110.0 * series.spread.median / longest;
-        canvas.rectangle((left + 134.0, y + 2.0), (width, 14.0), if is_own { "#0b57d0" } else { "#b6bdc6" });
-        let figure = Label::new(left + 138.0 + width, y + 13.0, 10.5, Anchor::Start);
+        let width = BAR * series.spread.median / longest;
+        canvas.rectangle(
+            (left + NAMES + 6.0, y + 2.0),
+            (width, 14.0),
+            if is_own { chart::colour(0) } else { "#b6bdc6" },
+        );
+        let figure = Label::new(left + NAMES + 10.0 + width, y + 13.0, 10.5, Anchor::Start);
         canvas.word(figure, &text::short(series.spread.median / 1e6));
     }
 }

@@ -5,7 +5,8 @@ use crate::memory::{Bytes, MemoryResults};
 use crate::pauses::{PauseResults, Pauses};
 use crate::results::{Cell, Report, Series, WorkloadResults, word};
 use crate::shared::machine::Machine;
-use crate::shared::text::{grouped, nanos, ratio, short, table};
+use crate::shared::stats;
+use crate::shared::text::{code, grouped, nanos, ratio, short, table};
 use crate::targets::Verdict;
 use benches::workload::{MEMORY, Role, SWEEPING};
 use std::fmt::Write;
@@ -71,7 +72,7 @@ fn overview(report: &Report) -> String {
             let cell = results.cell(threads);
             let (tollgate, best) = (cell.and_then(Cell::tollgate), cell.and_then(|cell| cell.best(Role::is_peer)));
             row.push(tollgate.map_or(String::new(), |one| rate(one.spread.median)));
-            row.push(best.map_or(String::new(), |best| format!("{} {}", best.name, rate(best.spread.median))));
+            row.push(best.map_or(String::new(), |best| format!("{} {}", code(best.name), rate(best.spread.median))));
             let over = best.and_then(|best| best.tollgate_over_it);
             row.push(over.map_or(String::new(), |over| format!("**{}**", ratio(over))));
         }
@@ -90,7 +91,7 @@ fn verdicts(verdicts: &[Verdict]) -> String {
         vec![
             verdict.workload.to_owned(),
             verdict.threads.map_or(String::new(), |threads| threads.to_string()),
-            verdict.against.clone(),
+            format!("{}, {}", code(&verdict.against), verdict.as_what),
             verdict.ratio.map_or("none".to_owned(), ratio),
             format!(">= {}", ratio(verdict.at_least)),
             if verdict.met { "met" } else { "**missed**" }.to_owned(),
@@ -133,7 +134,7 @@ fn throughput(results: &WorkloadResults, cores: usize) -> String {
 }
 
 fn throughput_row(results: &WorkloadResults, shown: &Series) -> Vec<String> {
-    let mut row = vec![shown.label(), shown.version.to_owned(), word(shown.role).to_owned()];
+    let mut row = vec![code(&shown.label()), shown.version.to_owned(), word(shown.role).to_owned()];
     for cell in &results.cells {
         let same = |series: &&Series| series.name == shown.name && series.from == shown.from;
         let Some(series) = cell.series.iter().find(same).filter(|series| series.fault.is_none()) else {
@@ -153,7 +154,7 @@ fn throughput_row(results: &WorkloadResults, shown: &Series) -> Vec<String> {
 fn latencies(latencies: &[Latency]) -> String {
     let head = ["latency", "threads", "operations", "p50", "p90", "p99", "p99.9", "p99.99", "worst"].map(str::to_owned);
     let row = |one: &Latency| {
-        let mut row = vec![one.name.to_owned(), one.threads.to_string(), grouped(one.count)];
+        let mut row = vec![code(one.name), one.threads.to_string(), grouped(one.count)];
         row.extend([one.p50, one.p90, one.p99, one.p999, one.p9999, one.max].map(|value| nanos(value as f64)));
         row
     };
@@ -163,17 +164,10 @@ fn latencies(latencies: &[Latency]) -> String {
 fn pauses(results: &PauseResults) -> String {
     let head = ["contender", "version", "p50", "p99.9", "worst", "whole sweep (range)"].map(str::to_owned);
     let row = |one: &Pauses| {
-        let middle = |of_runs: &[f64]| nanos(Pauses::middle(of_runs));
+        let middle = |of_runs: &[f64]| nanos(stats::median(of_runs));
         let sweeps = one.sweeps;
         let sweeps = format!("{} ({} to {})", nanos(sweeps.median), nanos(sweeps.min), nanos(sweeps.max));
-        vec![
-            one.name.to_owned(),
-            one.version.to_owned(),
-            middle(&one.p50),
-            middle(&one.p999),
-            middle(&one.worst),
-            sweeps,
-        ]
+        vec![code(one.name), one.version.to_owned(), middle(&one.p50), middle(&one.p999), middle(&one.worst), sweeps]
     };
     let rows: Vec<_> = results.entrants.iter().map(row).collect();
     format!(
@@ -201,7 +195,7 @@ fn memory(results: &MemoryResults) -> String {
     let row = |one: &crate::memory::Memory| {
         let bytes = one.bytes;
         vec![
-            one.name.to_owned(),
+            code(one.name),
             one.version.to_owned(),
             if one.lock_free { "yes" } else { "no" }.to_owned(),
             short(Bytes::per_entry(bytes.filled)),

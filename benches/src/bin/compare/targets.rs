@@ -10,7 +10,7 @@ use serde::Serialize;
 
 /// Below the pauses of a lock that is held through a sweep, by this much.
 const BELOW_LOCK: f64 = 100.0;
-/// The contender that holds its lock through a sweep.
+/// In the names of the contenders that hold one lock through a sweep.
 const LOCK: &str = "RwLock";
 
 /// One target, and what became of it.
@@ -19,8 +19,10 @@ pub(crate) struct Verdict {
     pub(crate) workload: &'static str,
     /// None where threads do not matter.
     pub(crate) threads: Option<usize>,
-    /// With whom tollgate was compared, and by what.
+    /// With whom tollgate was compared.
     pub(crate) against: String,
+    /// Why with this one, and by what.
+    pub(crate) as_what: String,
     /// How many times better tollgate is; none if one of the two was not measured.
     pub(crate) ratio: Option<f64>,
     pub(crate) at_least: f64,
@@ -28,9 +30,16 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
-    fn new(workload: &'static str, threads: Option<usize>, against: String, ratio: Option<f64>, at_least: f64) -> Self {
+    fn new(
+        (workload, threads): (&'static str, Option<usize>),
+        against: Option<String>,
+        as_what: String,
+        ratio: Option<f64>,
+        at_least: f64,
+    ) -> Self {
         let met = ratio.is_some_and(|ratio| ratio >= at_least);
-        Self { workload, threads, against, ratio, at_least, met }
+        let against = against.unwrap_or("nobody".to_owned());
+        Self { workload, threads, against, as_what, ratio, at_least, met }
     }
 
     /// For the terminal.
@@ -42,11 +51,12 @@ impl Verdict {
             None => String::new(),
         };
         format!(
-            "{verdict} {}{threads}: {} of {} wanted, against {}",
+            "{verdict} {}{threads}: {} of {} wanted, against {} ({})",
             self.workload,
             self.ratio.map_or("nothing measured".to_owned(), |ratio| format!("{}x", text::ratio(ratio))),
             format_args!("{}x", text::ratio(self.at_least)),
             self.against,
+            self.as_what,
         )
     }
 }
@@ -59,9 +69,9 @@ pub(crate) fn of_workload(results: &WorkloadResults, cores: usize) -> Vec<Verdic
         let other = cell.and_then(|cell| opponent(cell, target.against));
         let tollgate = cell.and_then(Cell::tollgate);
         let ratio = tollgate.zip(other).and_then(|(one, other)| stats::ratio(&one.rates, &other.rates));
-        let name = other.map_or("nobody".to_owned(), Series::label);
-        let against = format!("{name} ({})", kind(target.against));
-        Verdict::new(results.id, Some(threads), against, ratio, target.at_least)
+        let against = other.map(Series::label);
+        let as_what = kind(target.against).to_owned();
+        Verdict::new((results.id, Some(threads)), against, as_what, ratio, target.at_least)
     };
     results.targets.iter().map(verdict).collect()
 }
@@ -93,18 +103,20 @@ fn kind(against: Against) -> &'static str {
 /// The targets of the pause experiment.
 pub(crate) fn of_pauses(results: &PauseResults) -> Vec<Verdict> {
     let tollgate = results.entrants.iter().find(|entrant| entrant.role == Role::Tollgate);
-    let lock = results.entrants.iter().find(|entrant| entrant.name.starts_with(LOCK));
     let verdicts = ["p99.9", "worst"].into_iter().flat_map(|what| {
         let figure = |one: &Pauses| if what == "worst" { one.worst.clone() } else { one.p999.clone() };
         let middle = |one: &&Pauses| stats::median(&figure(one));
-        let peers = results.entrants.iter().filter(|entrant| entrant.role.is_peer());
-        let best = peers.min_by(|left, right| middle(left).total_cmp(&middle(right)));
+        let best = |fits: fn(&Pauses) -> bool| {
+            let fitting = results.entrants.iter().filter(|one| one.role.is_peer() && fits(one));
+            fitting.min_by(|left, right| middle(left).total_cmp(&middle(right)))
+        };
         let verdict = |other: Option<&Pauses>, kind: &str, at_least: f64| {
             let ratio = tollgate.zip(other).and_then(|(one, other)| stats::ratio(&figure(other), &figure(one)));
-            let name = other.map_or("nobody", |other| other.name);
-            Verdict::new(SWEEPING.id, None, format!("{name} ({kind}), {what}"), ratio, at_least)
+            let against = other.map(|other| other.name.to_owned());
+            Verdict::new((SWEEPING.id, None), against, format!("{kind}, {what}"), ratio, at_least)
         };
-        [verdict(best, "best peer", 1.0), verdict(lock, "held lock", BELOW_LOCK)]
+        let lock = best(|one| one.name.contains(LOCK));
+        [verdict(best(|_| true), "best peer", 1.0), verdict(lock, "best held lock", BELOW_LOCK)]
     });
     verdicts.collect()
 }
@@ -116,6 +128,6 @@ pub(crate) fn of_memory(results: &MemoryResults) -> Verdict {
     let smallest = peers.min_by_key(|entrant| entrant.bytes.filled);
     let size = |memory: &Memory| Bytes::per_entry(memory.bytes.filled);
     let ratio = tollgate.zip(smallest).map(|(one, other)| size(other) / size(one));
-    let name = smallest.map_or("nobody", |smallest| smallest.name);
-    Verdict::new(MEMORY.id, None, format!("{name} (smallest lock-free peer), bytes per entry"), ratio, 1.0)
+    let against = smallest.map(|smallest| smallest.name.to_owned());
+    Verdict::new((MEMORY.id, None), against, "smallest lock-free peer, bytes per entry".to_owned(), ratio, 1.0)
 }

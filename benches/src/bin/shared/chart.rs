@@ -4,7 +4,7 @@ use crate::shared::canvas::{Anchor, Canvas, FAINT, GRID, INK, Label, Stroke};
 use crate::shared::text;
 use std::path::Path;
 
-const WIDTH: f64 = 900.0;
+const WIDTH: f64 = 1000.0;
 const HEIGHT: f64 = 460.0;
 const MARGIN: f64 = 20.0;
 const LEFT: f64 = 76.0;
@@ -102,12 +102,22 @@ pub(crate) struct Curve {
 }
 
 impl Curve {
-    /// A solid line; thicker for number 0, which is tollgate.
-    pub(crate) fn numbered(label: &str, number: usize, points: Vec<(f64, f64)>) -> Self {
+    /// Thicker for number 0, which is tollgate.
+    pub(crate) fn numbered(label: &str, number: usize) -> Self {
         let width = if number == 0 { 3.0 } else { 1.6 };
         let stroke = Stroke { colour: colour(number), width, dashed: number >= COLOURS.len() };
+        let label = label.to_owned();
+        Self { label, stroke, points: Vec::new(), spread: Vec::new(), has_dots: true, figure: 0.0 }
+    }
+
+    /// For what is there to compare with, but does not compete.
+    pub(crate) fn grey(label: &str) -> Self {
+        Self { stroke: Stroke { colour: FAINT, width: 1.2, dashed: true }, ..Self::numbered(label, 1) }
+    }
+
+    pub(crate) fn through(self, points: Vec<(f64, f64)>) -> Self {
         let figure = points.last().map_or(0.0, |point| point.1);
-        Self { label: label.to_owned(), stroke, points, spread: Vec::new(), has_dots: true, figure }
+        Self { points, figure, ..self }
     }
 }
 

@@ -44,6 +44,11 @@ pub(crate) fn nanos(value: f64) -> String {
     if value.fract() == 0.0 { format!("{value:.0} {unit}") } else { format!("{} {unit}", short(value)) }
 }
 
+/// A name as Markdown's code: some have angle brackets.
+pub(crate) fn code(name: &str) -> String {
+    format!("`{name}`")
+}
+
 /// A Markdown table; the first column is text, the others are aligned to the right unless named in `left`.
 pub(crate) fn table(head: &[String], left: &[&str], rows: &[Vec<String>]) -> String {
     let mut text = String::new();
