@@ -4,11 +4,11 @@
 //! a pin among 64 operations elsewhere has one for each operation here.
 
 use crate::args::Plan;
-use crate::progress::Progress;
 use crate::results::Cell;
 use crate::rounds::Starter;
 use crate::shared::clock;
 use crate::shared::pool::Pool;
+use crate::shared::progress::Progress;
 use benches::workload::{Entrant, Job, Role};
 use hdrhistogram::Histogram;
 use serde::Serialize;

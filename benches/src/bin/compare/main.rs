@@ -13,12 +13,11 @@
 //! or a file cannot be written, 2 for bad options.
 
 mod args;
-mod heap;
 mod latency;
 mod memory;
 mod pauses;
 mod plot;
-mod progress;
+mod ratio;
 mod report;
 mod results;
 mod rounds;
@@ -26,6 +25,7 @@ mod run;
 #[path = "../shared/mod.rs"]
 mod shared;
 mod targets;
+mod wait;
 
 use crate::args::{Args, Plan};
 use crate::results::Report;

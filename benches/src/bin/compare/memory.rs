@@ -1,10 +1,11 @@
 //! Heap bytes of a map, measured in a process of its own for each, so that no other's garbage counts.
 
 use crate::args::Plan;
-use crate::heap;
-use crate::progress::Progress;
 use crate::results;
 use crate::shared::clock;
+use crate::shared::heap;
+use crate::shared::progress::Progress;
+use crate::wait;
 use benches::workload::{MemoryEntrant, Role};
 use serde::{Deserialize, Serialize};
 use std::env;
@@ -120,7 +121,7 @@ pub(crate) fn measure_here(entrant: &MemoryEntrant, plan: &Plan) -> Result<Bytes
         while clock::now() < end {
             peak = peak.max(above(heap::in_use().unwrap_or_default()));
             samples += 1;
-            clock::sleep(SAMPLE);
+            wait::sleep(SAMPLE);
         }
         let ended = running.into_iter().map(|thread| thread.join().map_err(|_| "a thread panicked".to_owned()));
         let ended = ended.collect::<Result<Vec<(u64, u64)>, String>>()?;

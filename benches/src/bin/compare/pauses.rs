@@ -6,11 +6,12 @@
 
 use crate::args::Plan;
 use crate::latency;
-use crate::progress::Progress;
 use crate::results;
 use crate::shared::clock;
 use crate::shared::pool::Pool;
+use crate::shared::progress::Progress;
 use crate::shared::stats::Spread;
+use crate::wait;
 use benches::load::{key, pick};
 use benches::workload::{Role, Sweeping, SweepingEntrant, now_ns};
 use hdrhistogram::Histogram;
@@ -121,7 +122,7 @@ fn once(pool: &Pool, entrant: &SweepingEntrant, time: Duration) -> Result<Vec<Se
         let offset = u128::from(number) * time.as_nanos() / u128::from(EXPIRING);
         set.revoke(key(FILLER, number), first_ns + offset as u64);
     }
-    clock::sleep((filling + FILL).saturating_duration_since(clock::now()));
+    wait::sleep((filling + FILL).saturating_duration_since(clock::now()));
     // Past the end, so that what is written stays.
     let late_ns = first_ns + in_nanos(time) * 100;
     let shared = set.clone();
@@ -161,7 +162,7 @@ fn read(set: &dyn Sweeping, begun: Instant, time: Duration) -> Result<Seen, Stri
 fn write(set: &dyn Sweeping, begun: Instant, time: Duration, expires_at: u64) -> Seen {
     for number in 0..writes(time) {
         let due = begun + WRITE_PERIOD * number as u32;
-        clock::sleep(due.saturating_duration_since(clock::now()));
+        wait::sleep(due.saturating_duration_since(clock::now()));
         set.revoke(key(WRITER, number), expires_at);
     }
     Seen::Writer
@@ -171,7 +172,7 @@ fn write(set: &dyn Sweeping, begun: Instant, time: Duration, expires_at: u64) ->
 fn sweep(set: &dyn Sweeping, begun: Instant, time: Duration) -> Seen {
     let one = |number: u32| {
         let due = begun + time * number / (SWEEPS + 1);
-        clock::sleep(due.saturating_duration_since(clock::now()));
+        wait::sleep(due.saturating_duration_since(clock::now()));
         let start = clock::now();
         set.sweep(now_ns());
         start.elapsed().as_nanos() as f64

@@ -2,10 +2,11 @@
 
 use crate::latency::Latency;
 use crate::pauses::{PauseResults, Pauses, SLOT};
+use crate::ratio;
 use crate::results::{Cell, Report, Series, WorkloadResults};
-use crate::shared::canvas::{Anchor, Canvas, Label};
+use crate::shared::canvas::{Anchor, Canvas, FAINT, Label, Stroke};
 use crate::shared::chart::{self, Axis, Chart, Curve};
-use crate::shared::stats::{self, Spread};
+use crate::shared::stats::Spread;
 use crate::shared::text;
 use benches::workload::Role;
 use std::path::Path;
@@ -19,13 +20,34 @@ fn curves<T>(shown: &[&T], identity: fn(&T) -> (&'static str, Role), curve: impl
         let (name, role) = identity(one);
         match coloured.iter().position(|other| *other == (name, role)) {
             Some(number) => curve(one, Curve::numbered(name, number)),
-            None => Curve { has_dots: false, ..curve(one, Curve::grey(name)) },
+            None => curve(one, grey(name)),
         }
     };
     let mut curves: Vec<_> = shown.iter().map(plain).collect();
     // The first is drawn last, on top.
     curves.sort_by_key(|curve| curve.stroke.colour != chart::colour(0));
     curves
+}
+
+/// The line of what is there to compare with, but does not compete.
+fn grey(label: &str) -> Curve {
+    let stroke = Stroke { colour: FAINT, width: 1.2, dashed: true };
+    Curve { stroke, has_dots: false, ..Curve::numbered(label, 1) }
+}
+
+/// Over the decades that hold the heights of all `curves`, each decade named by `name`.
+fn decades(title: &str, curves: &[Curve], name: fn(f64) -> String) -> Axis {
+    let (low, high) = curves
+        .iter()
+        .flat_map(|curve| &curve.points)
+        .map(|point| point.1)
+        .filter(|value| *value > 0.0)
+        .fold((f64::INFINITY, 0.0f64), |(low, high), value| (low.min(value), high.max(value)));
+    let (low, high) = if low > high { (1.0, 10.0) } else { (low, high) };
+    let (first, last) = (low.log10().floor() as i32, (high.log10().ceil() as i32));
+    let last = last.max(first + 1);
+    let ticks = (first..=last).map(|decade| 10f64.powi(decade)).map(|value| (value, name(value))).collect();
+    Axis { title: title.to_owned(), is_log: true, low: 10f64.powi(first), high: 10f64.powi(last), ticks }
 }
 
 /// Draws them all into a folder.
@@ -83,7 +105,7 @@ fn latency(results: &WorkloadResults, threads: usize, machine: &str) -> Chart {
         title: format!("{}: latency at {threads} threads", results.title),
         subtitle: machine.to_owned(),
         x: Axis::named("of the operations are faster", places),
-        y: Axis::decades("latency, one clock read included", &curves, text::nanos),
+        y: decades("latency, one clock read included", &curves, text::nanos),
         curves,
         figures: ("p99.9".to_owned(), text::nanos),
     }
@@ -94,7 +116,7 @@ fn pauses_over_time(results: &PauseResults, machine: &str) -> Chart {
         let at = |slot: usize| slot as f64 * SLOT.as_secs_f64();
         let slots = one.slots.iter().enumerate().filter(|(_, longest)| **longest > 0);
         let points = slots.map(|(slot, longest)| (at(slot), *longest as f64)).collect();
-        Curve { has_dots: false, figure: stats::median(&one.worst), ..curve.through(points) }
+        Curve { has_dots: false, figure: ratio::median(&one.worst), ..curve.through(points) }
     };
     let shown: Vec<_> = results.entrants.iter().collect();
     let curves = curves(&shown, |one| (one.name, one.role), curve);
@@ -102,7 +124,7 @@ fn pauses_over_time(results: &PauseResults, machine: &str) -> Chart {
         title: "The longest wait in every 10 ms, while 1M entries expire".to_owned(),
         subtitle: machine.to_owned(),
         x: Axis::from_zero("seconds", results.seconds),
-        y: Axis::decades("from when the check was due", &curves, text::nanos),
+        y: decades("from when the check was due", &curves, text::nanos),
         curves,
         figures: ("worst".to_owned(), text::nanos),
     }

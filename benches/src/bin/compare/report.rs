@@ -3,9 +3,9 @@
 use crate::latency::Latency;
 use crate::memory::{Bytes, MemoryResults};
 use crate::pauses::{PauseResults, Pauses};
+use crate::ratio;
 use crate::results::{Cell, Report, Series, WorkloadResults, word};
 use crate::shared::machine::Machine;
-use crate::shared::stats;
 use crate::shared::text::{code, grouped, nanos, ratio, short, table};
 use crate::targets::Verdict;
 use benches::workload::{MEMORY, Role, SWEEPING};
@@ -164,7 +164,7 @@ fn latencies(latencies: &[Latency]) -> String {
 fn pauses(results: &PauseResults) -> String {
     let head = ["contender", "version", "p50", "p99.9", "worst", "whole sweep (range)"].map(str::to_owned);
     let row = |one: &Pauses| {
-        let middle = |of_runs: &[f64]| nanos(stats::median(of_runs));
+        let middle = |of_runs: &[f64]| nanos(ratio::median(of_runs));
         let sweeps = one.sweeps;
         let sweeps = format!("{} ({} to {})", nanos(sweeps.median), nanos(sweeps.min), nanos(sweeps.max));
         vec![code(one.name), one.version.to_owned(), middle(&one.p50), middle(&one.p999), middle(&one.worst), sweeps]

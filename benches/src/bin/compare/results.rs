@@ -3,8 +3,9 @@
 use crate::latency::Latency;
 use crate::memory::MemoryResults;
 use crate::pauses::PauseResults;
+use crate::ratio;
 use crate::shared::machine::Machine;
-use crate::shared::stats::{self, Spread};
+use crate::shared::stats::Spread;
 use crate::targets::Verdict;
 use benches::workload::{Entrant, Role, Target, Workload};
 use serde::{Serialize, Serializer};
@@ -140,8 +141,8 @@ impl Cell {
         let (tollgate, floor) = (rates(self.tollgate()), rates(self.floor()));
         for series in self.series.iter_mut().filter(|series| series.fault.is_none()) {
             series.spread = Spread::of(&series.rates);
-            series.tollgate_over_it = stats::ratio(&tollgate, &series.rates);
-            series.over_floor = stats::ratio(&series.rates, &floor);
+            series.tollgate_over_it = ratio::ratio(&tollgate, &series.rates);
+            series.over_floor = ratio::ratio(&series.rates, &floor);
         }
     }
 }

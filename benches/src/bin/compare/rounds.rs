@@ -4,9 +4,11 @@
 //! within the round. All contenders are filled before the first round and dropped after the last.
 
 use crate::args::Plan;
-use crate::progress::Progress;
 use crate::results::{Cell, Series};
+use crate::shared::clock;
 use crate::shared::pool::Pool;
+use crate::shared::progress::Progress;
+use crate::shared::work::{self, MULTIPLE};
 use benches::workload::{Entrant, Job, Role};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +21,6 @@ const SLOW_RUN: f64 = 4.0;
 const SHORTEST: Duration = Duration::from_millis(3);
 /// Before it is timed, a contender does this share of the run, to have its data in the cache again.
 const WARM_UP: u64 = 16;
-/// Operations are a multiple of what the contenders do under one pin.
-const MULTIPLE: u64 = 64;
 
 /// Who runs in a cell.
 #[derive(Clone, Copy)]
@@ -57,13 +57,6 @@ struct Line {
     rate: f64,
 }
 
-/// One run: seconds, and the sum of what the jobs returned.
-fn run(pool: &Pool, job: &Arc<dyn Job>, threads: usize, operations: u64) -> Result<(f64, u64), String> {
-    let job = job.clone();
-    let run = pool.run(threads, move |thread| job.run(thread, operations))?;
-    Ok((run.seconds, run.results.into_iter().fold(0, u64::wrapping_add)))
-}
-
 impl Line {
     fn new(starter: Starter<'_>, threads: usize) -> Self {
         let threads = threads.min(starter.entrant.max_threads);
@@ -71,24 +64,17 @@ impl Line {
         Self { series, job: Arc::from((starter.entrant.make)(threads)), rate: 0.0 }
     }
 
-    /// Finds out how fast it is, with runs of which the last is long enough to tell.
+    /// Finds out how fast it is.
     fn calibrate(&mut self, pool: &Pool, enough: Duration) -> Result<(), String> {
-        let mut operations = MULTIPLE;
-        loop {
-            let (seconds, _) = run(pool, &self.job, self.series.threads, operations)?;
-            if seconds >= enough.as_secs_f64() {
-                self.rate = (operations * self.series.threads as u64) as f64 / seconds;
-                return Ok(());
-            }
-            operations *= 4;
-        }
+        self.rate = work::calibrate(pool, &self.job, self.series.threads, enough)?;
+        Ok(())
     }
 
     /// One round's turn.
     fn turn(&mut self, pool: &Pool) -> Result<(), String> {
         let Series { threads, operations, .. } = self.series;
-        run(pool, &self.job, threads, (operations / WARM_UP).max(1))?;
-        let (seconds, sum) = run(pool, &self.job, threads, operations)?;
+        work::run(pool, &self.job, threads, (operations / WARM_UP).max(1))?;
+        let (seconds, sum) = work::run(pool, &self.job, threads, operations)?;
         let all = operations * threads as u64;
         self.job.check(all, sum)?;
         self.series.rates.push(all as f64 / seconds);
@@ -141,7 +127,7 @@ pub(crate) fn measure(
         line.attempt(|line| line.calibrate(pool, plan.run / 8));
     }
     share_out(&mut lines, threads, plan.rounds, plan.run, allowance.next());
-    let begun = crate::shared::clock::now();
+    let begun = clock::now();
     for round in 1..=plan.rounds {
         progress.say(&format!("{threads} threads, round {round} of {}", plan.rounds));
         for line in &mut lines {

@@ -4,12 +4,12 @@ use crate::args::{self, Plan};
 use crate::latency;
 use crate::memory;
 use crate::pauses;
-use crate::progress::Progress;
 use crate::results::{Report, Settings, WorkloadResults};
 use crate::rounds::{self, Allowance, Starter};
 use crate::shared::clock;
 use crate::shared::machine::Machine;
 use crate::shared::pool::Pool;
+use crate::shared::progress::Progress;
 use crate::targets;
 use benches::workload::{self, Against, Entrant, MEMORY, MemoryEntrant, Role, SWEEPING, SweepingEntrant};
 

@@ -2,8 +2,8 @@
 
 use crate::memory::{Bytes, Memory, MemoryResults};
 use crate::pauses::{PauseResults, Pauses};
+use crate::ratio;
 use crate::results::{Cell, Series, WorkloadResults};
-use crate::shared::stats;
 use crate::shared::text;
 use benches::workload::{Against, MEMORY, Role, SWEEPING, Target};
 use serde::Serialize;
@@ -68,7 +68,7 @@ pub(crate) fn of_workload(results: &WorkloadResults, cores: usize) -> Vec<Verdic
         let cell = results.cell(threads);
         let other = cell.and_then(|cell| opponent(cell, target.against));
         let tollgate = cell.and_then(Cell::tollgate);
-        let ratio = tollgate.zip(other).and_then(|(one, other)| stats::ratio(&one.rates, &other.rates));
+        let ratio = tollgate.zip(other).and_then(|(one, other)| ratio::ratio(&one.rates, &other.rates));
         let against = other.map(Series::label);
         let as_what = kind(target.against).to_owned();
         Verdict::new((results.id, Some(threads)), against, as_what, ratio, target.at_least)
@@ -105,13 +105,13 @@ pub(crate) fn of_pauses(results: &PauseResults) -> Vec<Verdict> {
     let tollgate = results.entrants.iter().find(|entrant| entrant.role == Role::Tollgate);
     let verdicts = ["p99.9", "worst"].into_iter().flat_map(|what| {
         let figure = |one: &Pauses| if what == "worst" { one.worst.clone() } else { one.p999.clone() };
-        let middle = |one: &&Pauses| stats::median(&figure(one));
+        let middle = |one: &&Pauses| ratio::median(&figure(one));
         let best = |fits: fn(&Pauses) -> bool| {
             let fitting = results.entrants.iter().filter(|one| one.role.is_peer() && fits(one));
             fitting.min_by(|left, right| middle(left).total_cmp(&middle(right)))
         };
         let verdict = |other: Option<&Pauses>, kind: &str, at_least: f64| {
-            let ratio = tollgate.zip(other).and_then(|(one, other)| stats::ratio(&figure(other), &figure(one)));
+            let ratio = tollgate.zip(other).and_then(|(one, other)| ratio::ratio(&figure(other), &figure(one)));
             let against = other.map(|other| other.name.to_owned());
             Verdict::new((SWEEPING.id, None), against, format!("{kind}, {what}"), ratio, at_least)
         };

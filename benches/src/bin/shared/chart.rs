@@ -26,11 +26,12 @@ pub(crate) fn colour(number: usize) -> &'static str {
 /// One axis: how a value becomes a place, and which values are named.
 #[derive(Debug)]
 pub(crate) struct Axis {
-    title: String,
-    is_log: bool,
-    low: f64,
-    high: f64,
-    ticks: Vec<(f64, String)>,
+    pub(crate) title: String,
+    pub(crate) is_log: bool,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+    /// Where lines are drawn across, and what they are called.
+    pub(crate) ticks: Vec<(f64, String)>,
 }
 
 impl Axis {
@@ -40,21 +41,6 @@ impl Axis {
         let count = (high / step).ceil().max(1.0);
         let ticks = (0..=count as u32).map(|tick| f64::from(tick) * step).map(|value| (value, plain(value))).collect();
         Self { title: title.to_owned(), is_log: false, low: 0.0, high: count * step, ticks }
-    }
-
-    /// Over the decades that hold the heights of all `curves`, each decade named by `name`.
-    pub(crate) fn decades(title: &str, curves: &[Curve], name: fn(f64) -> String) -> Self {
-        let (low, high) = curves
-            .iter()
-            .flat_map(|curve| &curve.points)
-            .map(|point| point.1)
-            .filter(|value| *value > 0.0)
-            .fold((f64::INFINITY, 0.0f64), |(low, high), value| (low.min(value), high.max(value)));
-        let (low, high) = if low > high { (1.0, 10.0) } else { (low, high) };
-        let (first, last) = (low.log10().floor() as i32, (high.log10().ceil() as i32));
-        let last = last.max(first + 1);
-        let ticks = (first..=last).map(|decade| 10f64.powi(decade)).map(|value| (value, name(value))).collect();
-        Self { title: title.to_owned(), is_log: true, low: 10f64.powi(first), high: 10f64.powi(last), ticks }
     }
 
     /// Over places that are named one by one, on a logarithmic scale.
@@ -108,11 +94,6 @@ impl Curve {
         let stroke = Stroke { colour: colour(number), width, dashed: number >= COLOURS.len() };
         let label = label.to_owned();
         Self { label, stroke, points: Vec::new(), spread: Vec::new(), has_dots: true, figure: 0.0 }
-    }
-
-    /// For what is there to compare with, but does not compete.
-    pub(crate) fn grey(label: &str) -> Self {
-        Self { stroke: Stroke { colour: FAINT, width: 1.2, dashed: true }, ..Self::numbered(label, 1) }
     }
 
     pub(crate) fn through(self, points: Vec<(f64, f64)>) -> Self {

@@ -1,7 +1,6 @@
 //! Real time. Everything that a benchmark reads of it, it reads here.
 
 use std::hint;
-use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
@@ -13,11 +12,6 @@ pub(crate) fn now() -> Instant {
 #[expect(clippy::disallowed_methods, reason = "reports are dated, and entries expire at a date")]
 pub(crate) fn since_epoch() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-}
-
-#[expect(clippy::disallowed_methods, reason = "a load that comes on schedule has to wait for its turn")]
-pub(crate) fn sleep(time: Duration) {
-    thread::sleep(time);
 }
 
 /// Waits without giving the core away.

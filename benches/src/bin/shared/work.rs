@@ -1,0 +1,28 @@
+//! A job, done by so many threads of the pool at once.
+
+use crate::shared::pool::Pool;
+use benches::workload::Job;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Operations are a multiple of what the contenders do under one pin.
+pub(crate) const MULTIPLE: u64 = 64;
+
+/// One run: seconds, and the sum of what the threads' jobs returned.
+pub(crate) fn run(pool: &Pool, job: &Arc<dyn Job>, threads: usize, operations: u64) -> Result<(f64, u64), String> {
+    let job = job.clone();
+    let run = pool.run(threads, move |thread| job.run(thread, operations))?;
+    Ok((run.seconds, run.results.into_iter().fold(0, u64::wrapping_add)))
+}
+
+/// Operations a second of all threads together, after runs of which the last took `enough` to tell.
+pub(crate) fn calibrate(pool: &Pool, job: &Arc<dyn Job>, threads: usize, enough: Duration) -> Result<f64, String> {
+    let mut operations = MULTIPLE;
+    loop {
+        let (seconds, _) = run(pool, job, threads, operations)?;
+        if seconds >= enough.as_secs_f64() {
+            return Ok((operations * threads as u64) as f64 / seconds);
+        }
+        operations *= 4;
+    }
+}
