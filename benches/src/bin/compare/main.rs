@@ -29,6 +29,7 @@ mod wait;
 
 use crate::args::{Args, Plan};
 use crate::results::Report;
+use crate::shared::others;
 use benches::workload::{self, Entrant, MEMORY, Role, SWEEPING};
 use std::fs;
 use std::io::{self, Write};
@@ -76,6 +77,7 @@ fn start(args: &Args) -> Result<bool, Failure> {
     let report = run::everything(&entrants, &plan).map_err(Failure::Run)?;
     write(&report, &args.out).map_err(Failure::Run)?;
     let mut text = report.faults.iter().map(|fault| format!("fault: {fault}\n")).collect::<String>();
+    text.extend(others::warning(report.cores_used_by_others).map(|what| format!("warning: {what}\n")));
     let report_file = args.out.join("report.md");
     text.push_str(&format!("{:.0} s; the report is {}\n", report.seconds, report_file.display()));
     let mut is_well = report.faults.is_empty();

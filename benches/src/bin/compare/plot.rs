@@ -6,6 +6,7 @@ use crate::ratio;
 use crate::results::{Cell, Report, Series, WorkloadResults};
 use crate::shared::canvas::{Anchor, Canvas, FAINT, Label, Stroke};
 use crate::shared::chart::{self, Axis, Chart, Curve};
+use crate::shared::machine::{self, About};
 use crate::shared::stats::Spread;
 use crate::shared::text;
 use benches::workload::Role;
@@ -50,24 +51,31 @@ fn decades(title: &str, curves: &[Curve], name: fn(f64) -> String) -> Axis {
     Axis { title: title.to_owned(), is_log: true, low: 10f64.powi(first), high: 10f64.powi(last), ticks }
 }
 
+/// Of everybody who was measured.
+fn versions(report: &Report) -> String {
+    let series = report.workloads.iter().flat_map(|results| &results.cells).flat_map(|cell| &cell.series);
+    let sets = report.pauses.iter().flat_map(|pauses| &pauses.entrants);
+    machine::versions(series.map(|one| (one.name, one.version)).chain(sets.map(|one| (one.name, one.version))))
+}
+
 /// Draws them all into a folder.
 pub(crate) fn all(report: &Report, folder: &Path) -> Result<(), String> {
-    let machine = report.machine.line();
+    let about = report.machine.about(&versions(report));
     for results in &report.workloads {
-        throughput(results, &machine).save(&folder.join(format!("throughput-{}.svg", results.id)))?;
+        throughput(results, &about).save(&folder.join(format!("throughput-{}.svg", results.id)))?;
         let widest = results.latencies.iter().map(|one| one.threads).max();
         if let Some(threads) = widest {
             let file = folder.join(format!("latency-{}.svg", results.id));
-            latency(results, threads, &machine).save(&file)?;
+            latency(results, threads, &about).save(&file)?;
         }
     }
     if let Some(pauses) = &report.pauses {
-        pauses_over_time(pauses, &machine).save(&folder.join("pauses.svg"))?;
+        pauses_over_time(pauses, &about).save(&folder.join("pauses.svg"))?;
     }
-    if report.workloads.is_empty() { Ok(()) } else { overview(report).save(&folder.join("overview.svg")) }
+    if report.workloads.is_empty() { Ok(()) } else { overview(report, &about).save(&folder.join("overview.svg")) }
 }
 
-fn throughput(results: &WorkloadResults, machine: &str) -> Chart {
+fn throughput(results: &WorkloadResults, about: &About) -> Chart {
     let ticks = results.cells.iter().map(|cell| (cell.threads as f64, cell.threads.to_string())).collect();
     let shown: Vec<_> = results.cells.first().map(|cell| cell.ranked().collect()).unwrap_or_default();
     let curve = |shown: &Series, curve: Curve| {
@@ -76,14 +84,15 @@ fn throughput(results: &WorkloadResults, machine: &str) -> Chart {
             Some(((cell.threads as f64, median / 1e6), (min / 1e6, max / 1e6)))
         };
         let (points, spread) = results.cells.iter().filter_map(at).unzip();
-        Curve { spread, ..curve.through(points) }
+        let label = format!("{} {}", shown.name, shown.version).trim_end().to_owned();
+        Curve { label, spread, ..curve.through(points) }
     };
     let curves = curves(&shown, |series| (series.name, series.role), curve);
     let most = results.cells.last().map_or(0, |cell| cell.threads);
     let top = curves.iter().flat_map(|curve| &curve.spread).map(|spread| spread.1).fold(0.0, f64::max);
     Chart {
         title: results.title.to_owned(),
-        subtitle: machine.to_owned(),
+        about: about.clone(),
         x: Axis::named("threads", ticks),
         y: Axis::from_zero("million operations a second", top),
         curves,
@@ -92,7 +101,7 @@ fn throughput(results: &WorkloadResults, machine: &str) -> Chart {
 }
 
 /// By how many nines: each decade of the axis is ten times rarer.
-fn latency(results: &WorkloadResults, threads: usize, machine: &str) -> Chart {
+fn latency(results: &WorkloadResults, threads: usize, about: &About) -> Chart {
     let shown: Vec<_> = results.latencies.iter().filter(|one| one.threads == threads).collect();
     let curve = |one: &Latency, curve: Curve| {
         let points = one.tail.iter().map(|(share, nanos)| (1.0 / share, *nanos as f64)).collect();
@@ -103,7 +112,7 @@ fn latency(results: &WorkloadResults, threads: usize, machine: &str) -> Chart {
     let places = places.map(|(nines, name)| (10f64.powi(nines as i32), name.to_owned())).collect();
     Chart {
         title: format!("{}: latency at {threads} threads", results.title),
-        subtitle: machine.to_owned(),
+        about: about.clone(),
         x: Axis::named("of the operations are faster", places),
         y: decades("latency, one clock read included", &curves, text::nanos),
         curves,
@@ -111,7 +120,7 @@ fn latency(results: &WorkloadResults, threads: usize, machine: &str) -> Chart {
     }
 }
 
-fn pauses_over_time(results: &PauseResults, machine: &str) -> Chart {
+fn pauses_over_time(results: &PauseResults, about: &About) -> Chart {
     let curve = |one: &Pauses, curve: Curve| {
         let at = |slot: usize| slot as f64 * SLOT.as_secs_f64();
         let slots = one.slots.iter().enumerate().filter(|(_, longest)| **longest > 0);
@@ -122,7 +131,7 @@ fn pauses_over_time(results: &PauseResults, machine: &str) -> Chart {
     let curves = curves(&shown, |one| (one.name, one.role), curve);
     Chart {
         title: "The longest wait in every 10 ms, while 1M entries expire".to_owned(),
-        subtitle: machine.to_owned(),
+        about: about.clone(),
         x: Axis::from_zero("seconds", results.seconds),
         y: decades("from when the check was due", &curves, text::nanos),
         curves,
@@ -140,14 +149,14 @@ const HEAD: f64 = 58.0;
 const BARS: usize = 5;
 
 /// For a README: a panel for each workload, a bar for each of the fastest at as many threads as cores.
-fn overview(report: &Report) -> Canvas {
+fn overview(report: &Report, about: &About) -> Canvas {
     let rows = report.workloads.len().div_ceil(COLUMNS);
-    let mut canvas = Canvas::new(COLUMNS as f64 * PANEL.0 + 20.0, HEAD + rows as f64 * PANEL.1);
+    let mut canvas = Canvas::new(COLUMNS as f64 * PANEL.0 + 20.0, HEAD + rows as f64 * PANEL.1, &about.full);
     let widest = report.workloads.iter().filter_map(|results| results.widest(report.machine.cores)).next();
     let threads = widest.map_or(0, |cell| cell.threads);
     let title = format!("Million operations a second at {threads} threads: tollgate and the fastest others");
     canvas.word(Label::new(20.0, 24.0, 16.0, Anchor::Start).bold(), &title);
-    canvas.word(Label::new(20.0, 43.0, 11.0, Anchor::Start).faint(), &report.machine.line());
+    canvas.word(Label::new(20.0, 43.0, 11.0, Anchor::Start).faint(), &about.line);
     for (number, results) in report.workloads.iter().enumerate() {
         let corner = (20.0 + (number % COLUMNS) as f64 * PANEL.0, HEAD + (number / COLUMNS) as f64 * PANEL.1);
         if let Some(cell) = results.widest(report.machine.cores) {

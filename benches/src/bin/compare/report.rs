@@ -6,6 +6,7 @@ use crate::pauses::{PauseResults, Pauses};
 use crate::ratio;
 use crate::results::{Cell, Report, Series, WorkloadResults, word};
 use crate::shared::machine::Machine;
+use crate::shared::others;
 use crate::shared::text::{code, grouped, nanos, ratio, short, table};
 use crate::targets::Verdict;
 use benches::workload::{MEMORY, Role, SWEEPING};
@@ -42,13 +43,17 @@ pub(crate) fn markdown(report: &Report) -> String {
 fn head(report: &Report) -> String {
     let settings = &report.settings;
     let threads: Vec<_> = settings.threads.iter().map(ToString::to_string).collect();
+    let busy =
+        others::warning(report.cores_used_by_others).map_or(String::new(), |what| format!("\nWarning: {what}.\n"));
     format!(
-        "# tollgate beside what a user would pick instead\n\n{}- Run: {}{} rounds at {} threads, {:.0} s in all\n\n{READING}",
+        "# tollgate beside what a user would pick instead\n\n{}- Run: {}{} rounds at {} threads, {:.0} s in all\n- Clock: each \
+         latency contains one read, {} ns\n{busy}\n{READING}",
         report.machine.list(),
         if settings.quick { "quick, " } else { "" },
         settings.rounds,
         threads.join(", "),
         report.seconds,
+        settings.clock_nanoseconds,
     )
 }
 

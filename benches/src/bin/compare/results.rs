@@ -22,6 +22,8 @@ pub(crate) struct Report {
     /// Wrong results, panics, children that failed: whoever is named here was not compared.
     pub(crate) faults: Vec<String>,
     pub(crate) seconds: f64,
+    /// Cores that other processes used meanwhile, on average.
+    pub(crate) cores_used_by_others: Option<f64>,
 }
 
 /// How much was run.

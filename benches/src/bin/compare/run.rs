@@ -8,6 +8,7 @@ use crate::results::{Report, Settings, WorkloadResults};
 use crate::rounds::{self, Allowance, Starter};
 use crate::shared::clock;
 use crate::shared::machine::Machine;
+use crate::shared::others::Others;
 use crate::shared::pool::Pool;
 use crate::shared::progress::Progress;
 use crate::targets;
@@ -23,7 +24,7 @@ struct Stage<'a> {
 
 /// Runs what is planned. An error is a failure of the machine; contenders that fail are among the report's faults.
 pub(crate) fn everything(entrants: &[Entrant], plan: &Plan) -> Result<Report, String> {
-    let begun = clock::now();
+    let (begun, others) = (clock::now(), Others::watch());
     // Three at least, for the pause experiment.
     let most = plan.threads.iter().copied().max().unwrap_or(1).max(3);
     let pool = Pool::new(most).map_err(|error| format!("{most} threads cannot be started: {error}"))?;
@@ -47,6 +48,7 @@ pub(crate) fn everything(entrants: &[Entrant], plan: &Plan) -> Result<Report, St
         targets: Vec::new(),
         faults: Vec::new(),
         seconds: 0.0,
+        cores_used_by_others: None,
     };
     let mut allowance = Allowance { left: plan.budget, cells: (ids.len() * plan.threads.len()) as u32 };
     for id in ids {
@@ -55,6 +57,7 @@ pub(crate) fn everything(entrants: &[Entrant], plan: &Plan) -> Result<Report, St
     stage.experiments(&sets, &maps, &mut report)?;
     stage.progress.end();
     report.targets = judge(&report, plan.cores);
+    report.cores_used_by_others = others.cores();
     report.seconds = begun.elapsed().as_secs_f64();
     Ok(report)
 }

@@ -1,6 +1,7 @@
 //! A curve: how the cost of something grows with something else.
 
 use crate::shared::chart::{Axis, Chart, Curve as Line};
+use crate::shared::machine::About;
 use crate::shared::stats::Spread;
 use crate::shared::text::{self, code, short, table};
 use std::path::Path;
@@ -64,7 +65,7 @@ impl Curve {
         table(&head, &[], &self.points.iter().enumerate().map(row).collect::<Vec<_>>())
     }
 
-    pub(crate) fn draw(&self, machine: &str, folder: &Path) -> Result<(), String> {
+    pub(crate) fn draw(&self, about: &About, folder: &Path) -> Result<(), String> {
         let line = |(number, name): (usize, &&'static str)| {
             let figures = || self.points.iter().filter_map(|point| Some((point.place, point.figures.get(number)?)));
             let spread = figures().map(|(_, one)| (one.lower_quartile, one.upper_quartile)).collect();
@@ -74,7 +75,7 @@ impl Curve {
         let top = curves.iter().flat_map(|curve| &curve.spread).map(|spread| spread.1).fold(0.0, f64::max);
         let chart = Chart {
             title: self.title.to_owned(),
-            subtitle: machine.to_owned(),
+            about: about.clone(),
             x: Axis::named(self.grows, self.points.iter().map(|point| (point.place, point.name.clone())).collect()),
             y: Axis::from_zero(self.unit, top),
             figures: (self.points.last().map_or(String::new(), |point| format!("at {}", point.name)), short),

@@ -18,7 +18,8 @@ mod stage;
 mod threads;
 
 use crate::curve::Curve;
-use crate::shared::machine::Machine;
+use crate::shared::machine::{self, Machine};
+use crate::shared::others::{self, Others};
 use crate::shared::pool::Pool;
 use crate::shared::progress::Progress;
 use crate::stage::Stage;
@@ -69,6 +70,7 @@ fn fail(what: &str, status: u8) -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), String> {
+    let (others, machine) = (Others::watch(), Machine::new());
     let counts = threads::counts();
     let plans: [Plan; 6] = [
         (IDS[0], maps::STEPS, maps::get),
@@ -89,24 +91,28 @@ fn run(args: &Args) -> Result<(), String> {
         curves.push(measure(&stage).map_err(|what| format!("{id}: {what}"))?);
     }
     stage.progress.end();
-    write(&curves, &args.out)
+    let warning = others::warning(others.cores());
+    write(&curves, &machine, warning.as_deref(), &args.out)
 }
 
-fn write(curves: &[Curve], folder: &Path) -> Result<(), String> {
+fn write(curves: &[Curve], machine: &Machine, warning: Option<&str>, folder: &Path) -> Result<(), String> {
     fs::create_dir_all(folder).map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
-    let machine = Machine::new();
+    let names = ["tollgate", "scc", "dashmap", "hashbrown", "parking_lot"];
+    let versions = machine::versions(names.into_iter().map(|name| (name, benches::versions::of(name))));
+    let about = machine.about(&versions);
+    let warning = warning.map_or(String::new(), |what| format!("warning: {what}\n"));
     let parts: Vec<_> = curves.iter().map(Curve::markdown).collect();
     let page = format!(
-        "# How the cost grows\n\n{}\nAbsolute figures belong to this machine; where a curve bends, and how much, carries \
+        "# How the cost grows\n\n{}\n{warning}\nAbsolute figures belong to this machine; where a curve bends, and how much, carries \
          over as far as its caches are alike.\n\n{}",
-        machine.list(),
+        about.full,
         parts.join("\n"),
     );
     let file = folder.join("growth.md");
     fs::write(&file, page).map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
     for curve in curves {
-        curve.draw(&machine.line(), folder)?;
+        curve.draw(&about, folder)?;
     }
-    let said = writeln!(io::stdout(), "the page is {}", file.display());
+    let said = writeln!(io::stdout(), "{warning}the page is {}", file.display());
     said.map_err(|error| format!("the output cannot be written: {error}"))
 }

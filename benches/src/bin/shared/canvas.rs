@@ -49,6 +49,10 @@ impl Label {
     }
 }
 
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
 /// A drawing on white ground, so that it can be read on a dark page too.
 #[derive(Debug)]
 pub(crate) struct Canvas {
@@ -58,8 +62,9 @@ pub(crate) struct Canvas {
 }
 
 impl Canvas {
-    pub(crate) fn new(width: f64, height: f64) -> Self {
-        let mut canvas = Self { width, height, body: String::new() };
+    /// `about` is for whoever reads the file, and is not drawn.
+    pub(crate) fn new(width: f64, height: f64, about: &str) -> Self {
+        let mut canvas = Self { width, height, body: format!("<desc>{}</desc>\n", escaped(about)) };
         canvas.rectangle((0.0, 0.0), (width, height), "#ffffff");
         canvas
     }
@@ -104,7 +109,7 @@ impl Canvas {
             Anchor::End => "end",
         };
         let weight = if label.bold { r#" font-weight="600""# } else { "" };
-        let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        let text = escaped(text);
         let Label { x, y, size, colour, .. } = label;
         let _ = writeln!(
             self.body,

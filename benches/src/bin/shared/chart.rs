@@ -1,10 +1,11 @@
 //! Curves over two axes, with a legend that is sorted by a figure.
 
 use crate::shared::canvas::{Anchor, Canvas, FAINT, GRID, INK, Label, Stroke};
+use crate::shared::machine::About;
 use crate::shared::text;
 use std::path::Path;
 
-const WIDTH: f64 = 1000.0;
+const WIDTH: f64 = 1060.0;
 const HEIGHT: f64 = 460.0;
 const MARGIN: f64 = 20.0;
 const LEFT: f64 = 76.0;
@@ -106,8 +107,7 @@ impl Curve {
 #[derive(Debug)]
 pub(crate) struct Chart {
     pub(crate) title: String,
-    /// Machine and date.
-    pub(crate) subtitle: String,
+    pub(crate) about: About,
     pub(crate) x: Axis,
     pub(crate) y: Axis,
     pub(crate) curves: Vec<Curve>,
@@ -117,9 +117,9 @@ pub(crate) struct Chart {
 
 impl Chart {
     pub(crate) fn save(&self, file: &Path) -> Result<(), String> {
-        let mut canvas = Canvas::new(WIDTH, HEIGHT);
+        let mut canvas = Canvas::new(WIDTH, HEIGHT, &self.about.full);
         canvas.word(Label::new(MARGIN, 26.0, 16.0, Anchor::Start).bold(), &self.title);
-        canvas.word(Label::new(MARGIN, 45.0, 11.0, Anchor::Start).faint(), &self.subtitle);
+        canvas.word(Label::new(MARGIN, 45.0, 11.0, Anchor::Start).faint(), &self.about.line);
         self.axes(&mut canvas);
         // The first curve is drawn last, on top.
         for curve in self.curves.iter().rev() {

@@ -26,6 +26,21 @@ pub(crate) struct Machine {
     pub(crate) date: String,
 }
 
+/// What a plot says of its origin: a line that is seen, and the rest.
+#[derive(Clone, Debug)]
+pub(crate) struct About {
+    pub(crate) line: String,
+    pub(crate) full: String,
+}
+
+/// Each name with its version, once; names without one are left out.
+pub(crate) fn versions(named: impl Iterator<Item = (&'static str, &'static str)>) -> String {
+    let mut all: Vec<_> = named.filter(|(_, version)| !version.is_empty()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all.into_iter().map(|(name, version)| format!("{name} {version}")).collect::<Vec<_>>().join(", ")
+}
+
 /// The cores that this process may use.
 pub(crate) fn cores() -> usize {
     thread::available_parallelism().map_or(1, NonZeroUsize::get)
@@ -50,8 +65,13 @@ impl Machine {
         }
     }
 
-    /// In one line, for plots.
-    pub(crate) fn line(&self) -> String {
+    /// For plots.
+    pub(crate) fn about(&self, versions: &str) -> About {
+        let full = format!("{}- Versions: {versions}\n", self.list());
+        About { line: self.line(), full }
+    }
+
+    fn line(&self) -> String {
         format!("{}, {} cores, {}, {}", self.cpu, self.cores, self.rustc_short(), self.date)
     }
 

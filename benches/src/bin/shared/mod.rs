@@ -5,6 +5,7 @@ pub(crate) mod chart;
 pub(crate) mod clock;
 pub(crate) mod heap;
 pub(crate) mod machine;
+pub(crate) mod others;
 pub(crate) mod pool;
 pub(crate) mod progress;
 pub(crate) mod stats;
