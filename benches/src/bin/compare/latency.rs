@@ -64,9 +64,14 @@ pub(crate) fn nanos(from: Instant, to: Instant) -> u64 {
     u64::try_from((to - from).as_nanos()).unwrap_or(LONGEST)
 }
 
+/// In the names of contenders for whom an operation alone is not what a user does: a run is a task that they spawn.
+const SPAWNED: &str = "tokio";
+
 /// Whose latency is worth the time: tollgate, upstream, and the best of each kind of peer with the runner-up.
 pub(crate) fn chosen<'s, 'e>(cell: &Cell, starters: &'s [Starter<'e>]) -> Vec<&'s Starter<'e>> {
-    let best = |role: Role| cell.best(|other| other == role).map(|series| series.name);
+    let best = |role: Role| {
+        cell.best(|series| series.role == role && !series.name.contains(SPAWNED)).map(|series| series.name)
+    };
     let mut names: Vec<_> = [Role::Tollgate, Role::ExactPeer, Role::InexactPeer, Role::Upstream].map(best).to_vec();
     let mut peers: Vec<_> = cell.ranked().filter(|series| series.role == Role::Peer).collect();
     peers.sort_by(|left, right| right.spread.median.total_cmp(&left.spread.median));

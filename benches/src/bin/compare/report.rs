@@ -75,7 +75,8 @@ fn overview(report: &Report) -> String {
         let mut row = vec![results.title.to_owned(), floor];
         for &threads in counts {
             let cell = results.cell(threads);
-            let (tollgate, best) = (cell.and_then(Cell::tollgate), cell.and_then(|cell| cell.best(Role::is_peer)));
+            let (tollgate, best) =
+                (cell.and_then(Cell::tollgate), cell.and_then(|cell| cell.best(|series| series.role.is_peer())));
             row.push(tollgate.map_or(String::new(), |one| rate(one.spread.median)));
             row.push(best.map_or(String::new(), |best| format!("{} {}", code(best.name), rate(best.spread.median))));
             let over = best.and_then(|best| best.tollgate_over_it);

@@ -131,9 +131,9 @@ impl Cell {
         self.ranked().find(|series| series.role == Role::Floor)
     }
 
-    /// The fastest of those whose role fits.
-    pub(crate) fn best(&self, fits: impl Fn(Role) -> bool) -> Option<&Series> {
-        let fitting = self.ranked().filter(|series| fits(series.role));
+    /// The fastest of those that fit.
+    pub(crate) fn best(&self, fits: impl Fn(&Series) -> bool) -> Option<&Series> {
+        let fitting = self.ranked().filter(|series| fits(series));
         fitting.max_by(|left, right| left.spread.median.total_cmp(&right.spread.median))
     }
 

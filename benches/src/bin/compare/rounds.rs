@@ -93,23 +93,29 @@ impl Line {
     }
 }
 
-/// Sets the operations of each: the same for all, so that the fastest that is compared takes `wanted`, or less if the
+/// The rate of the fastest that is compared; of the fastest of all if only others run.
+fn fastest(lines: &[Line]) -> f64 {
+    let is_beside = |line: &Line| matches!(line.series.role, Role::Floor | Role::Limit | Role::Part);
+    let of = |with_all: bool| {
+        let rates = lines.iter().filter(|line| line.counts() && (with_all || !is_beside(line))).map(|line| line.rate);
+        rates.fold(0.0, f64::max)
+    };
+    if of(false) > 0.0 { of(false) } else { of(true) }
+}
+
+/// Sets the operations of each: the same for all but the very slow, so that the fastest takes `wanted`, or less if the
 /// rounds would otherwise take longer than `allowed`.
 fn share_out(lines: &mut [Line], threads: usize, rounds: usize, wanted: Duration, allowed: Duration) {
-    let is_compared = |line: &&Line| !matches!(line.series.role, Role::Floor | Role::Limit | Role::Part);
-    let fastest = |lines: &mut dyn Iterator<Item = &Line>| lines.map(|line| line.rate).fold(0.0, f64::max);
-    let compared = fastest(&mut lines.iter().filter(|line| line.counts()).filter(is_compared));
-    let fastest = if compared > 0.0 { compared } else { fastest(&mut lines.iter().filter(|line| line.counts())) };
-    // In units of one run of the fastest.
-    let length = |rate: f64| if rate * SLOW < fastest { SLOW_RUN } else { fastest / rate };
-    let round: f64 = lines.iter().filter(|line| line.counts()).map(|line| length(line.rate)).sum();
+    let fastest = fastest(lines);
+    // How many times the run of the fastest each one takes.
+    let length = |line: &Line| if line.rate * SLOW < fastest { SLOW_RUN } else { fastest / line.rate };
+    let round: f64 = lines.iter().filter(|line| line.counts()).map(length).sum();
     let round = round * (1.0 + 1.0 / WARM_UP as f64);
     let affordable = allowed.as_secs_f64() / rounds as f64 / round.max(1.0);
-    let seconds = wanted.as_secs_f64().min(affordable).max(SHORTEST.as_secs_f64());
-    for line in lines.iter_mut().filter(|line| line.rate > 0.0) {
-        let rate = if line.rate * SLOW < fastest { SLOW_RUN * line.rate } else { fastest };
-        let operations = (seconds * rate / threads as f64) as u64;
-        line.series.operations = operations.next_multiple_of(MULTIPLE).max(MULTIPLE);
+    let run = wanted.as_secs_f64().min(affordable).max(SHORTEST.as_secs_f64());
+    for line in lines.iter_mut().filter(|line| line.counts()) {
+        let operations = run * length(line) * line.rate / threads as f64;
+        line.series.operations = (operations as u64).next_multiple_of(MULTIPLE).max(MULTIPLE);
     }
 }
 

@@ -78,12 +78,12 @@ pub(crate) fn of_workload(results: &WorkloadResults, cores: usize) -> Vec<Verdic
 
 fn opponent(cell: &Cell, against: Against) -> Option<&Series> {
     match against {
-        Against::BestPeer => cell.best(Role::is_peer),
-        Against::BestExactPeer => cell.best(|role| role == Role::ExactPeer),
-        Against::BestInexactPeer => cell.best(|role| role == Role::InexactPeer),
+        Against::BestPeer => cell.best(|series| series.role.is_peer()),
+        Against::BestExactPeer => cell.best(|series| series.role == Role::ExactPeer),
+        Against::BestInexactPeer => cell.best(|series| series.role == Role::InexactPeer),
         Against::Floor => cell.floor(),
         Against::Limit(name) => cell.ranked().find(|series| series.role == Role::Limit && series.name == name),
-        Against::Upstream => cell.best(|role| role == Role::Upstream),
+        Against::Upstream => cell.best(|series| series.role == Role::Upstream),
         Against::SelfAt(id) => cell.series.iter().find(|series| series.from == Some(id) && series.fault.is_none()),
     }
 }
