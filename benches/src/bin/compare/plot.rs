@@ -145,6 +145,8 @@ const COLUMNS: usize = 2;
 const NAMES: f64 = 236.0;
 const BAR: f64 = 150.0;
 const HEAD: f64 = 58.0;
+/// From bar to bar.
+const ROW: f64 = 20.0;
 /// Bars of a panel: tollgate and the best of the others.
 const BARS: usize = 5;
 
@@ -156,7 +158,10 @@ fn overview(report: &Report, about: &About) -> Canvas {
     let threads = widest.map_or(0, |cell| cell.threads);
     let title = format!("Million operations a second at {threads} threads: tollgate and the fastest others");
     canvas.word(Label::new(20.0, 24.0, 16.0, Anchor::Start).bold(), &title);
-    canvas.word(Label::new(20.0, 43.0, 11.0, Anchor::Start).faint(), &about.line);
+    canvas.word(
+        Label::new(20.0, 43.0, 11.0, Anchor::Start).faint(),
+        &format!("{}; dashed: the floor, without any lock, on one thread", about.line),
+    );
     for (number, results) in report.workloads.iter().enumerate() {
         let corner = (20.0 + (number % COLUMNS) as f64 * PANEL.0, HEAD + (number / COLUMNS) as f64 * PANEL.1);
         if let Some(cell) = results.widest(report.machine.cores) {
@@ -171,10 +176,12 @@ fn panel(canvas: &mut Canvas, (left, top): (f64, f64), title: &str, cell: &Cell)
     bars.sort_by(|one, other| other.spread.median.total_cmp(&one.spread.median));
     bars.truncate(BARS - 1);
     bars.splice(0..0, cell.tollgate());
-    let longest = bars.iter().map(|one| one.spread.median).fold(1.0, f64::max);
+    let floor = cell.floor().map(|floor| floor.spread.median);
+    let longest = bars.iter().map(|one| one.spread.median).chain(floor).fold(1.0, f64::max);
     canvas.word(Label::new(left, top + 12.0, 12.0, Anchor::Start).bold(), title);
+    let height = bars.len() as f64 * ROW;
     for (row, series) in bars.into_iter().enumerate() {
-        let y = top + 20.0 + row as f64 * 20.0;
+        let y = top + 20.0 + row as f64 * ROW;
         let is_own = series.role == Role::Tollgate;
         let name = Label::new(left + NAMES, y + 12.0, 10.5, Anchor::End);
         canvas.word(if is_own { name.bold() } else { name }, series.name);
@@ -186,5 +193,10 @@ fn panel(canvas: &mut Canvas, (left, top): (f64, f64), title: &str, cell: &Cell)
         );
         let figure = Label::new(left + NAMES + 10.0 + width, y + 13.0, 10.5, Anchor::Start);
         canvas.word(figure, &text::short(series.spread.median / 1e6));
+    }
+    if let Some(floor) = floor {
+        let x = left + NAMES + 6.0 + BAR * floor / longest;
+        let dashes = Stroke { colour: FAINT, width: 1.0, dashed: true };
+        canvas.line(&[(x, top + 20.0), (x, top + 20.0 + height)], dashes);
     }
 }
