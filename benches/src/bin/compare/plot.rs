@@ -191,7 +191,7 @@ fn panel(canvas: &mut Canvas, (left, top): (f64, f64), title: &str, cell: &Cell)
             (width, 14.0),
             if is_own { chart::colour(0) } else { "#b6bdc6" },
         );
-        let figure = Label::new(left + NAMES + 10.0 + width, y + 13.0, 10.5, Anchor::Start);
+        let figure = Label::new(left + NAMES + BAR + 48.0, y + 13.0, 10.5, Anchor::End);
         canvas.word(figure, &text::short(series.spread.median / 1e6));
     }
     if let Some(floor) = floor {
