@@ -44,7 +44,7 @@ use crate::clock::Timestamp;
 use crate::hash::{RandomState, random_state};
 use crate::raw::epoch::{self, Guard};
 use crate::raw::stack::{Loose, Stack};
-use crate::raw::table::Table;
+use crate::raw::table::{Owned, Place, Table};
 use crate::sync::{AtomicU64, Counter, Ordering};
 use crossbeam_utils::CachePadded;
 use std::fmt;
@@ -96,8 +96,7 @@ pub struct Swept {
 /// assert_eq!(queue.len(), 1);
 /// ```
 pub struct DeadlineQueue<K> {
-    buckets: Table<Name, Stack<Entry<K>>>,
-    hasher: RandomState,
+    buckets: Table<Name, Stack<Entry<K>>, RandomState>,
     /// The latest time that was swept at or advanced to.
     high_water: CachePadded<AtomicU64>,
     /// The latest time at which any sweep visited an entry as due.
@@ -142,8 +141,7 @@ impl<K: Send + Sync + 'static> DeadlineQueue<K> {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            buckets: Table::new(1),
-            hasher: random_state(),
+            buckets: Table::new(1, random_state()),
             high_water: CachePadded::new(AtomicU64::new(0)),
             dropped_through: AtomicU64::new(0),
             era: AtomicU64::new(0),
@@ -279,13 +277,12 @@ impl<K: Send + Sync + 'static> DeadlineQueue<K> {
     fn put(&self, item: Loose<Entry<K>>, swept: u64, era: u64, guard: &Guard) {
         let deadline = item.value().deadline.load(Ordering::Relaxed);
         let name = Name::of(deadline, swept, era);
-        let hash = self.hasher.hash_one(name);
+        let hash = self.buckets.hash(&name);
         let mut item = item;
         loop {
-            let place = self.buckets.seek(hash, guard, |other, _| *other == name);
-            let bucket = match place.found() {
-                Some(bucket) => bucket,
-                None => match self.buckets.insert(hash, place, self.buckets.node(hash, name, Stack::new()), guard) {
+            let bucket = match self.buckets.seek(hash, guard, |other, _| *other == name) {
+                Place::Found(found) => found.node(),
+                Place::Vacant(vacant) => match vacant.insert(Owned::new(name, Stack::new()), guard) {
                     Ok(bucket) => bucket,
                     Err(_) => continue,
                 },
@@ -300,10 +297,11 @@ impl<K: Send + Sync + 'static> DeadlineQueue<K> {
 
     /// Takes a sealed bucket out of the table.
     fn take_away(&self, name: &Name, guard: &Guard) {
-        let hash = self.hasher.hash_one(name);
-        let place = self.buckets.seek(hash, guard, |other, stack| other == name && stack.is_sealed());
-        // If it died first, another thread took it away.
-        self.buckets.remove(hash, place);
+        let hash = self.buckets.hash(name);
+        if let Some(found) = self.buckets.find(hash, guard, |other, stack| other == name && stack.is_sealed()) {
+            // If it died first, another thread took it away.
+            found.remove(guard);
+        }
     }
 }
 

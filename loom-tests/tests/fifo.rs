@@ -34,7 +34,7 @@ fn fifo_insert_evict() {
 #[test]
 fn fifo_insert_behind_a_walk_is_not_met_by_it() {
     // In one of these the walk meets the oldest, another, and would then meet the entry that evicts the oldest.
-    for (oldest, other, newest) in (5..10).flat_map(|newest| [(0, 4, newest), (4, 0, newest)]) {
+    for (oldest, other, newest) in (5..8).flat_map(|newest| [(0, 4, newest), (4, 0, newest)]) {
         exhaustive(move |order| {
             let map = Arc::new(FifoMap::builder(2).build().unwrap());
             map.insert(oldest, 0).unwrap();

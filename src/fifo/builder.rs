@@ -12,7 +12,7 @@ use std::fmt;
 use std::hash::{BuildHasher, Hash};
 
 /// Shards of the index.
-const SHARDS: usize = if MODEL { 1 } else { 16 };
+const SHARDS: usize = if MODEL { 4 } else { 16 };
 
 /// Configures a [`FifoMap`].
 pub struct Builder<K, V, S = RandomState> {
@@ -63,9 +63,8 @@ where
         let max_bytes = self.max_bytes.map(|max| positive("max_bytes", max)).transpose()?;
         let counter = || CachePadded::new(AtomicU64::new(0));
         Ok(FifoMap {
-            table: Table::new(SHARDS),
+            table: Table::new(SHARDS, self.hasher),
             order: Order::new(),
-            hasher: self.hasher,
             weigher: self.weigher,
             listener: self.listener,
             tail: counter(),

@@ -45,9 +45,8 @@ pub use stats::{FifoStats, Placed, Reason, TooHeavy};
 
 use crate::hash::{RandomState, random_state};
 use crate::raw::epoch::{self, Guard};
-use crate::raw::list::Node;
-use crate::raw::order::{Claim, Order, Place, cell_hash};
-use crate::raw::table::Table;
+use crate::raw::order::{self, Claim, Order, cell_hash};
+use crate::raw::table::{Node, Owned, Place, Table};
 use crate::sync::{AtomicU64, Counter, Ordering, relax};
 use crossbeam_utils::CachePadded;
 use room::{Held, Room};
@@ -76,9 +75,8 @@ type Listener<K, V> = Box<dyn Fn(&K, &V, Reason) + Send + Sync>;
 /// # Ok::<(), tollgate::error::ConfigError>(())
 /// ```
 pub struct FifoMap<K, V, S = RandomState> {
-    table: Table<K, Entry<V>>,
+    table: Table<K, Entry<V>, S>,
     order: Order,
-    hasher: S,
     weigher: Option<Weigher<K, V>>,
     listener: Option<Listener<K, V>>,
     /// The next number.
@@ -181,8 +179,8 @@ where
         let mut fallen = Vec::new();
         let mut evicted = 0;
         while evicted < limit {
-            let seq = self.order.first(&guard);
-            let Some(hash) = self.order.published(seq, &guard) else { break };
+            let (seq, Some(place)) = self.order.first_place(&guard) else { break };
+            let Some(hash) = place.published() else { break };
             let Some(oldest) = self.table.get(hash, &guard, |_, entry| entry.seq == seq) else {
                 // It is being removed: look again if that is done.
                 if self.order.first(&guard) == seq {
@@ -194,7 +192,7 @@ where
                 break;
             }
             // Nothing stays in hand while the caller's code runs.
-            evicted += usize::from(self.evict(seq, Reason::Age, &mut self.room.nothing(), &guard, &mut fallen));
+            evicted += usize::from(self.evict(&place, Reason::Age, &mut self.room.nothing(), &guard, &mut fallen));
         }
         self.announce(fallen);
         evicted
@@ -246,7 +244,7 @@ where
     }
 
     fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
-        cell_hash(self.hasher.hash_one(key))
+        cell_hash(self.table.hash(key))
     }
 
     fn alive(&self, entry: &Entry<V>) -> bool {
@@ -270,17 +268,23 @@ where
         let (mut key, mut value) = (key, value);
         loop {
             let place = self.table.seek(hash, guard, |k, entry| *k == key && self.alive(entry));
-            let found = place.found();
+            let found = match &place {
+                Place::Found(found) => Some(found.node()),
+                Place::Vacant(_) => None,
+            };
             // What is there counts towards what is needed.
             let (slots, bytes) = found.map_or((1, weight), |old| (0, weight.saturating_sub(old.value.weight)));
             let slots = slots - u64::from(number.is_some()).min(slots);
             if held.slots < slots || held.bytes < bytes {
                 self.acquire(&mut held, slots, bytes, guard, fallen);
-                continue;
+                if held.slots < slots || held.bytes < bytes {
+                    continue;
+                }
+                // Time has passed, but the exchange below fails if what was found, or not, is not so any more.
             }
             let seq = match (found, &number) {
                 (Some(old), _) => old.value.seq,
-                (None, Some(number)) => Place::number(number),
+                (None, Some(number)) => order::Place::number(number),
                 (None, None) => {
                     held.slots -= 1;
                     // AcqRel: P5, and P6 through the slot in hand.
@@ -293,10 +297,10 @@ where
                     seq
                 }
             };
-            let node = self.table.node(hash, key, Entry { seq, weight, value });
-            let done = match found {
-                Some(_) => place.replace(node),
-                None => self.table.insert(hash, place, node, guard),
+            let node = Owned::new(key, Entry { seq, weight, value });
+            let done = match place {
+                Place::Found(found) => found.replace(node, guard),
+                Place::Vacant(vacant) => vacant.insert(node, guard),
             };
             match done {
                 Ok(_) => {
@@ -317,7 +321,7 @@ where
     /// After an entry was linked: publishes its number, or gives up the one that was not needed after all.
     fn settle<'g>(
         &'g self,
-        number: Place<'g>,
+        number: order::Place<'g>,
         spare: bool,
         hash: u64,
         held: &mut Held<'_>,
@@ -332,7 +336,7 @@ where
             if let Some(node) = self.unlink(hash, number.number(), guard) {
                 self.counts.add(Reason::Capacity);
                 held.bytes += node.value.weight;
-                fallen.push((node, Reason::Capacity));
+                self.note(fallen, node, Reason::Capacity);
             }
         }
     }
@@ -352,10 +356,12 @@ where
                 Ok(()) => return,
                 Err(reason) => reason,
             };
-            let seq = self.order.first(guard);
+            let (seq, place) = self.order.first_place(guard);
             // Acquire: a number below `tail` was taken with a slot in hand.
             if seq < self.tail.load(Ordering::Acquire) {
-                self.evict(seq, reason, held, guard, fallen);
+                if let Some(place) = place.or_else(|| self.order.place(seq, guard)) {
+                    self.evict(&place, reason, held, guard, fallen);
+                }
             } else {
                 // All slots or bytes are in the hands of operations on their way. One of them may be waiting for what
                 // we hold.
@@ -366,17 +372,18 @@ where
         }
     }
 
-    /// Claims `seq`, the lowest number that was not dead. True if that evicted an entry, and not if a removal took it out
+    /// Claims the lowest number that was not dead. True if that evicted an entry, and not if a removal took it out
     /// of the index first, or if it was not there yet.
     fn evict<'g>(
         &'g self,
-        seq: u64,
+        place: &order::Place<'g>,
         reason: Reason,
         held: &mut Held<'_>,
         guard: &'g Guard,
         fallen: &mut Fallen<'g, K, V>,
     ) -> bool {
-        let claim = self.order.claim(seq, guard);
+        let seq = place.number();
+        let claim = place.claim(guard);
         // AcqRel: P5. Everything below is claimed, so this holds whether or not the claim was ours; what we evict
         // after this has a higher number.
         self.floor.fetch_max(seq + 1, Ordering::AcqRel);
@@ -397,18 +404,25 @@ where
         let Some(node) = published.and_then(|hash| self.unlink(hash, seq, guard)) else { return false };
         self.counts.add(reason);
         held.bytes += node.value.weight;
-        fallen.push((node, reason));
+        self.note(fallen, node, reason);
         true
     }
 
     /// Takes the entry of a claimed number out of the index.
     fn unlink<'g>(&'g self, hash: u64, seq: u64, guard: &'g Guard) -> Option<&'g Node<K, Entry<V>>> {
         loop {
-            let place = self.table.seek(hash, guard, |_, entry| entry.seq == seq);
-            let found = place.found()?;
-            if self.table.remove(hash, place) {
-                return Some(found);
+            let found = self.table.find(hash, guard, |_, entry| entry.seq == seq)?;
+            let node = found.node();
+            if found.remove(guard) {
+                return Some(node);
             }
+        }
+    }
+
+    /// Keeps what was evicted for the listener, if there is one.
+    fn note<'g>(&self, fallen: &mut Fallen<'g, K, V>, node: &'g Node<K, Entry<V>>, reason: Reason) {
+        if self.listener.is_some() {
+            fallen.push((node, reason));
         }
     }
 
@@ -423,6 +437,9 @@ where
 
 impl<K, V, S> fmt::Debug for FifoMap<K, V, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FifoMap").field("cap", &self.room.cap()).field("len", &self.table.len()).finish_non_exhaustive()
+        f.debug_struct("FifoMap")
+            .field("cap", &self.room.cap())
+            .field("len", &self.room.slots_taken())
+            .finish_non_exhaustive()
     }
 }

@@ -76,11 +76,20 @@ pub(crate) unsafe fn deref<'g, T>(block: *const T) -> &'g T {
 
 #[cfg(not(all(tollgate_loom, not(crossbeam_loom))))]
 mod real {
+    use std::cell::Cell;
+
+    /// Blocks that a guard retires before it lets the collector run. The engine itself collects by the number of pins, a
+    /// few hundred blocks each time: threads that do a batch of operations under each pin would outrun it.
+    const BATCH: u32 = 32;
+
     #[derive(Debug)]
-    pub(super) struct Guard(crossbeam_epoch::Guard);
+    pub(super) struct Guard {
+        guard: crossbeam_epoch::Guard,
+        retired: Cell<u32>,
+    }
 
     pub(super) fn pin() -> Guard {
-        Guard(crossbeam_epoch::pin())
+        Guard { guard: crossbeam_epoch::pin(), retired: Cell::new(0) }
     }
 
     impl Guard {
@@ -89,11 +98,16 @@ mod real {
             let free = move || drop(unsafe { Box::from_raw(block) });
             // SAFETY: unreachable for later pins, by the caller's promise. What is in retired blocks is `Send + 'static`,
             // which the public structures demand, so any thread may drop it at any later time.
-            unsafe { self.0.defer_unchecked(free) }
+            unsafe { self.guard.defer_unchecked(free) }
+            let retired = self.retired.get() + 1;
+            self.retired.set(retired % BATCH);
+            if retired == BATCH {
+                self.guard.flush();
+            }
         }
 
         pub(super) fn flush(&self) {
-            self.0.flush();
+            self.guard.flush();
         }
     }
 

@@ -165,7 +165,7 @@ pub(super) unsafe fn take<T>(block: *mut T) -> T {
 pub(super) fn check<T>(block: *const T) {
     let published = {
         let book = book(&WORLD);
-        // Sentinels are not blocks: they live as long as their table.
+        // What was freed with the block that owned it is not in the book any more.
         let Some(entry) = book.blocks.get(&block.addr()) else { return };
         assert!(!matches!(entry.state, State::Poisoned), "borrowed a block whose grace period has passed");
         Arc::clone(&entry.published)

@@ -4,9 +4,8 @@
 //! |---|---|
 //! | [`epoch`] | reclamation: pin, retire; crossbeam-epoch, or an ideal epoch under the model checker |
 //! | [`link`] | an atomic pointer with tag bits |
-//! | [`list`] | Michael's ordered list, with replacement in one step |
-//! | [`segments`] | the bucket array that grows without moving |
-//! | [`table`] | a sharded split-ordered hash table on those two |
+//! | [`line`] | a bucket of a hash table: a cache line of tagged pointers to entries |
+//! | [`table`] | a sharded hash table of lines that grows without stopping anybody |
 //! | [`stack`] | a stack that can be sealed |
 //! | [`order`] | which sequence numbers are alive: a trie of bits that are only ever set |
 //!
@@ -20,16 +19,16 @@
 //!    a block that was reachable at some moment of the guard's life: a marked block's successor is frozen, so it was
 //!    reachable when the marked block was unlinked.
 //! 3. **Once.** A block is unlinked by exactly one successful compare-exchange, and whoever made it retires it.
-//! 4. **Tail bit.** A header with an odd order is the first field of a [`list::Node`]; an even one is a sentinel.
-//! 5. **Fixed.** Sentinels and segments live as long as their table.
+//! 4. **Low.** A pointer to an entry has its upper 16 bits clear on the platforms whose slots use them; checked when the
+//!    entry is put into a slot.
+//! 5. **Owned.** The lines that a line goes on to live as long as it does.
 //! 6. **Sole.** `&mut self`, or a block that was never published, has no other reader.
 
 pub(crate) mod epoch;
 #[cfg(all(tollgate_loom, not(crossbeam_loom)))]
 mod ideal;
+pub(crate) mod line;
 pub(crate) mod link;
-pub(crate) mod list;
 pub(crate) mod order;
-pub(crate) mod segments;
 pub(crate) mod stack;
 pub(crate) mod table;

@@ -47,9 +47,9 @@ const LEVELS: usize = 64_u32.div_ceil(BITS) as usize;
 const GONE: usize = 1;
 
 const EMPTY: u64 = 0;
-// Bits from the middle, which choose neither shards nor, before 2^32 of them, buckets.
-const PUBLISHED: u64 = 1 << 32;
-const TAKEN: u64 = 1 << 33;
+// Bits of the hash that the table has no use for: they choose neither shard nor line, and are not in the tag.
+const PUBLISHED: u64 = 1 << 48;
+const TAKEN: u64 = 1 << 49;
 
 /// The hash as a cell can hold it.
 pub(crate) fn cell_hash(hash: u64) -> u64 {
@@ -81,11 +81,11 @@ pub(crate) struct Order {
     root: Link<Head>,
 }
 
-/// The place of a number that was not dead when it was looked up: its leaf, and the way there.
+/// The place of a number that was not dead when it was looked up: its leaf.
 pub(crate) struct Place<'g> {
+    order: &'g Order,
     leaf: &'g Leaf,
     number: u64,
-    steps: [Option<(&'g Inner, usize)>; LEVELS],
 }
 
 /// What became of a claim.
@@ -187,19 +187,23 @@ impl Place<'_> {
         }
     }
 
+    /// The hash under which the entry is in the index, if it is published and not dead.
+    pub(crate) fn published(&self) -> Option<u64> {
+        // Acquire: P3.
+        let cell = self.cell().load(Ordering::Acquire);
+        (cell & (PUBLISHED | TAKEN) == PUBLISHED).then_some(cell)
+    }
+
     /// Kills the number, once.
     pub(crate) fn claim(&self, guard: &Guard) -> Claim {
-        let (first, mut full) = set_dead(&self.leaf.head, digit(self.number, 0));
+        let (first, full) = set_dead(&self.leaf.head, digit(self.number, 0));
         if !first {
             return Claim::Lost;
         }
         // Acquire: P3. The guard keeps the leaf if others finish it meanwhile.
         let cell = self.cell().fetch_or(TAKEN, Ordering::Acquire);
-        for &(parent, at) in self.steps.iter().flatten() {
-            if !full {
-                break;
-            }
-            full = finish(parent, at, guard);
+        if full {
+            self.order.finish_above(self.number, guard);
         }
         if cell == EMPTY { Claim::Unpublished } else { Claim::Published(cell) }
     }
@@ -232,13 +236,37 @@ impl Order {
         }
     }
 
-    /// The place of `number`; none if it and all its neighbours are dead.
-    pub(crate) fn place<'g>(&self, number: u64, guard: &'g Guard) -> Option<Place<'g>> {
-        let mut node = self.root(number, guard);
+    /// The leaf of `number` is full: finishes it, and what that finishes above it. Who finds it gone stops: another
+    /// thread has finished it, and whoever looks for the first number helps with the rest.
+    #[cold]
+    fn finish_above(&self, number: u64, guard: &Guard) {
         let mut steps = [None; LEVELS];
+        let mut node = self.root(number, guard);
         loop {
             let at = digit(number, node.level);
             steps[node.level as usize - 1] = Some((node, at));
+            let child = node.kids[at].load();
+            if child.is_null() {
+                return;
+            }
+            if node.level == 1 {
+                break;
+            }
+            // SAFETY: loaded under the guard from a reachable node (invariant 1); not a leaf.
+            node = unsafe { inner(child.ptr()) };
+        }
+        for (parent, at) in steps.into_iter().flatten() {
+            if !finish(parent, at, guard) {
+                return;
+            }
+        }
+    }
+
+    /// The place of `number`; none if it and all its neighbours are dead.
+    pub(crate) fn place<'g>(&'g self, number: u64, guard: &'g Guard) -> Option<Place<'g>> {
+        let mut node = self.root(number, guard);
+        loop {
+            let at = digit(number, node.level);
             let mut child = node.kids[at].load();
             if child.is_null() && !child.has(GONE) {
                 let fresh = new_child(node.level - 1);
@@ -255,27 +283,26 @@ impl Order {
             }
             if node.level == 1 {
                 // SAFETY: loaded under the guard from a reachable node (invariant 1); level 1 has leaves below it.
-                return Some(Place { leaf: unsafe { epoch::deref(child.ptr().cast()) }, number, steps });
+                return Some(Place { order: self, leaf: unsafe { epoch::deref(child.ptr().cast()) }, number });
             }
             // SAFETY: loaded under the guard from a reachable node (invariant 1); not a leaf.
             node = unsafe { inner(child.ptr()) };
         }
     }
 
-    /// The hash under which the entry of `number` is in the index, if it is published and not dead.
-    pub(crate) fn published(&self, number: u64, guard: &Guard) -> Option<u64> {
-        // Acquire: P3.
-        let cell = self.place(number, guard)?.cell().load(Ordering::Acquire);
-        (cell & (PUBLISHED | TAKEN) == PUBLISHED).then_some(cell)
-    }
-
     /// Kills `number`, once.
-    pub(crate) fn claim(&self, number: u64, guard: &Guard) -> Claim {
+    #[cfg(test)]
+    fn claim(&self, number: u64, guard: &Guard) -> Claim {
         self.place(number, guard).map_or(Claim::Lost, |place| place.claim(guard))
     }
 
     /// The lowest number that is not dead, whether it was handed out or not.
     pub(crate) fn first(&self, guard: &Guard) -> u64 {
+        self.first_place(guard).0
+    }
+
+    /// As [`first`](Self::first), with its place if that exists.
+    pub(crate) fn first_place<'g>(&'g self, guard: &'g Guard) -> (u64, Option<Place<'g>>) {
         'restart: loop {
             let mut node = self.root(0, guard);
             let mut number = 0;
@@ -293,7 +320,7 @@ impl Order {
                     continue 'restart;
                 }
                 if child.is_null() {
-                    return number;
+                    return (number, None);
                 }
                 // SAFETY: loaded under the guard from a reachable node (invariant 1).
                 let head: &Head = unsafe { epoch::deref(child.ptr()) };
@@ -305,7 +332,10 @@ impl Order {
                     continue 'restart;
                 }
                 if node.level == 1 {
-                    return number | u64::from(dead.trailing_ones());
+                    number |= u64::from(dead.trailing_ones());
+                    // SAFETY: as above; level 1 has leaves below it.
+                    let leaf = unsafe { epoch::deref(child.ptr().cast()) };
+                    return (number, Some(Place { order: self, leaf, number }));
                 }
                 // SAFETY: as above, and not a leaf.
                 node = unsafe { inner(child.ptr()) };

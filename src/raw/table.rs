@@ -1,33 +1,193 @@
-//! A sharded split-ordered hash table (Shalev and Shavit, JACM 2006).
+//! A sharded hash table of [lines](super::line) that grows without stopping anybody.
 //!
-//! Each shard is one [list](super::list) ordered by bit-reversed hash, and a growing array of sentinels into it. When
-//! the array doubles, nothing moves: the new buckets' sentinels are linked one by one, by the writers that come to
-//! them and one more by every insert.
+//! Each shard is an array of lines; the low bits of the hash choose the line, the top ones the shard. A lookup is one read
+//! of a line and one of the entry.
 //!
-//! # Operations
+//! # Growth
 //!
-//! Callers bring the hash and an equality, and decide by the list's [`Cursor`]. A reader whose bucket is not ready
-//! starts from an older one and writes nothing; a writer links the bucket first, or, if another thread is at it, does
-//! as readers do. Growth is decided by one compare-exchange of `mask`; it has no other effect on correctness.
+//! A shard grows when an insert finds its line full and the lines around it well filled; a line that is full alone goes on
+//! elsewhere. It doubles: a new array of zeroes, *unsettled* lines, becomes the shard's, with the old one behind it. Line `b`
+//! then splits into `b` and `b + old length`, which get entries from nowhere else:
 //!
-//! The top bits of the hash choose the shard, the low bits the bucket.
+//! 1. every slot of the old line is frozen, in whatever state it is;
+//! 2. the two new lines are filled with its entries, each slot from 0 by compare-exchange. What goes where follows from
+//!    the frozen line alone, so all helpers write the same, and a late one finds no zero to write to;
+//! 3. the old line is said to have moved, then the new ones are settled, and open to writers.
+//!
+//! A writer settles the line that it comes to, and an insert two more. A reader that meets an unsettled line writes
+//! nothing: it reads the old one, or, if that has moved, the new one, which is filled then. What it finds in the old one
+//! was true when it met the unsettled line, or later. When all lines have moved, the old array is retired.
+//!
+//! No step waits for another thread, and none but the allocation of zeroes does work in proportion to the table.
 
-use super::epoch::Guard;
-use super::link::Tagged;
-use super::list::{self, CLAIMED, Cursor, Header, Iter, Node, Owned, READY};
-use super::segments::{FIRST, Segments};
-use crate::sync::{AtomicU64, Counter, MODEL, Ordering};
-use crossbeam_utils::CachePadded;
+use super::epoch::{self, Guard};
+use super::line::{Frozen, Line, Open, SLOTS, Spot, Taken, Word, tag_of};
+use crate::sync::{AtomicPtr, AtomicU64, MODEL, Ordering};
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::hash::{BuildHasher, Hash};
 use std::marker::PhantomData;
+use std::ptr;
 
-/// Entries per bucket at which a shard grows. Models that are not about growth stay below it.
-const LOAD: i64 = if MODEL { 3 } else { 1 };
+/// Lines to look at before a shard is said to be well filled.
+const SAMPLE: usize = 16;
+/// Entries in a hundred slots at which it is.
+const WELL_FILLED: usize = 64;
+/// Lines that an insert moves besides its own while a shard grows.
+const STEPS: usize = if MODEL { 1 } else { 2 };
+/// Lines of a shard at most: the bits of the hash that choose one.
+const MAX_LINES: usize = 1 << 31;
+
+/// An entry.
+#[repr(align(8))]
+pub(crate) struct Node<K, V> {
+    pub(crate) key: K,
+    pub(crate) value: V,
+}
+
+/// A node that was not published: freed when dropped.
+pub(crate) struct Owned<K, V>(*mut Node<K, V>);
+
+impl<K, V> Owned<K, V> {
+    pub(crate) fn new(key: K, value: V) -> Self {
+        Self(epoch::alloc(Node { key, value }))
+    }
+
+    /// The key and value, for another try.
+    pub(crate) fn into_parts(self) -> (K, V) {
+        let node = self.publish();
+        // SAFETY: from `alloc`, never published (invariant 6), and `self` is gone.
+        let node = unsafe { epoch::take(node) };
+        (node.key, node.value)
+    }
+
+    /// Gives the node up to the table.
+    fn publish(self) -> *mut Node<K, V> {
+        let node = self.0;
+        std::mem::forget(self);
+        node
+    }
+}
+
+impl<K, V> std::ops::Deref for Owned<K, V> {
+    type Target = Node<K, V>;
+
+    fn deref(&self) -> &Node<K, V> {
+        // SAFETY: from `alloc`, and ours (invariant 6).
+        unsafe { epoch::deref(self.0) }
+    }
+}
+
+impl<K, V> Drop for Owned<K, V> {
+    fn drop(&mut self) {
+        // SAFETY: from `alloc`, never published (invariant 6).
+        unsafe { epoch::dealloc(self.0) }
+    }
+}
+
+/// The lines of a shard.
+struct Lines<K, V> {
+    first: *mut Line<Node<K, V>>,
+    /// A power of two.
+    len: usize,
+    memory: *mut u8,
+    /// The lines before, until all have moved. This array owns none of their entries, and is not their owner.
+    prev: AtomicPtr<Lines<K, V>>,
+    /// Lines of `prev` below this one have moved, and theirs are settled.
+    moved: AtomicU64,
+}
+
+impl<K, V> Lines<K, V> {
+    /// With room to align the first line: zeroes that are aligned would have to be written.
+    fn layout(len: usize) -> Layout {
+        let bytes = (len + 1).checked_mul(size_of::<Line<Node<K, V>>>()).expect("lines that memory can hold");
+        Layout::from_size_align(bytes, align_of::<u64>()).expect("lines that memory can hold")
+    }
+
+    /// Unsettled lines.
+    fn unsettled(len: usize, prev: *mut Self) -> Self {
+        let layout = Self::layout(len);
+        // SAFETY: the layout is not empty.
+        let memory = unsafe { alloc_zeroed(layout) };
+        if memory.is_null() {
+            handle_alloc_error(layout);
+        }
+        let skip = memory.align_offset(align_of::<Line<Node<K, V>>>());
+        // SAFETY: there is one line more than is used, so that the first one can be aligned.
+        let first = unsafe { memory.add(skip) }.cast::<Line<Node<K, V>>>();
+        // Zeroes are unsettled lines, but not the model checker's.
+        for at in 0..if MODEL { len } else { 0 } {
+            // SAFETY: `at` is within the allocation.
+            let line = unsafe { first.add(at) };
+            // SAFETY: aligned, and ours.
+            unsafe { line.write(Line::unsettled()) };
+        }
+        Self { first, len, memory, prev: AtomicPtr::new(prev), moved: AtomicU64::new(0) }
+    }
+
+    /// Lines without entries.
+    fn empty(len: usize) -> Self {
+        let this = Self::unsettled(len, ptr::null_mut());
+        for line in this.all() {
+            line.fill(Vec::new());
+            line.settle();
+        }
+        this
+    }
+
+    fn all(&self) -> &[Line<Node<K, V>>] {
+        // SAFETY: so many lines were allocated, all of them unsettled lines at least.
+        unsafe { std::slice::from_raw_parts(self.first, self.len) }
+    }
+
+    fn line(&self, hash: u64) -> &Line<Node<K, V>> {
+        let at = hash as usize & (self.len - 1);
+        // SAFETY: below `len`, as a power of two's mask says.
+        let line = unsafe { self.first.add(at) };
+        // SAFETY: allocated with this array, for as long as it lives.
+        unsafe { &*line }
+    }
+
+    /// The lines before, if some of them may not have moved.
+    fn prev<'g>(&self, _guard: &'g Guard) -> Option<&'g Self> {
+        // Acquire: without lines before, all of these are settled.
+        let prev = self.prev.load(Ordering::Acquire);
+        // SAFETY: loaded under the guard from the lines that it is reachable from (invariant 2).
+        (!prev.is_null()).then(|| unsafe { epoch::deref(prev) })
+    }
+
+    /// Whether the lines around this one are so full that there should be more.
+    fn well_filled(&self, hash: u64) -> bool {
+        if MODEL {
+            // No count, which would only multiply the interleavings. What chains are for is seen in two lines.
+            return self.len == 1;
+        }
+        let sample = self.len.min(SAMPLE) as u64;
+        let entries: usize = (0..sample).map(|i| self.line(hash ^ i).count()).sum();
+        entries * 100 >= sample as usize * SLOTS * WELL_FILLED
+    }
+}
+
+impl<K, V> Drop for Lines<K, V> {
+    /// Frees the lines, and no nodes.
+    fn drop(&mut self) {
+        for at in 0..self.len {
+            // SAFETY: as in `line`.
+            let line = unsafe { self.first.add(at) };
+            // SAFETY: access is exclusive (invariant 6).
+            unsafe { line.drop_in_place() };
+        }
+        // SAFETY: allocated with this layout.
+        unsafe { dealloc(self.memory, Self::layout(self.len)) }
+    }
+}
 
 /// See the module.
-pub(crate) struct Table<K, V> {
-    shards: Box<[CachePadded<Shard>]>,
+pub(crate) struct Table<K, V, S> {
+    /// Read by every operation and written when a shard grows: not padded.
+    shards: Box<[AtomicPtr<Lines<K, V>>]>,
     /// How far the hash is shifted to leave the shard's number.
     shift: u32,
+    hasher: S,
     /// Invariant: a table that is seen as one of a subtype could be given what it does not hold.
     _entries: Owns<(K, V)>,
 }
@@ -35,152 +195,260 @@ pub(crate) struct Table<K, V> {
 /// Owns a `T` and is invariant in it.
 type Owns<T> = PhantomData<(T, fn(T) -> T)>;
 
-struct Shard {
-    segments: Segments,
-    /// Number of buckets, less one.
-    mask: AtomicU64,
-    len: Counter,
+// SAFETY: a table owns its entries and gives out shared references to them from any thread.
+unsafe impl<K: Send + Sync, V: Send + Sync, S: Send> Send for Table<K, V, S> {}
+// SAFETY: as above.
+unsafe impl<K: Send + Sync, V: Send + Sync, S: Sync> Sync for Table<K, V, S> {}
+
+/// A live entry, where it is in the table.
+pub(crate) struct Found<'g, K, V>(Taken<'g, Node<K, V>>);
+
+/// A live entry, or the place for one.
+pub(crate) enum Place<'g, K, V> {
+    Found(Found<'g, K, V>),
+    Vacant(Vacant<'g, K, V>),
 }
 
-/// The place of a hash in the list: bit-reversed, and odd, as nodes are.
-fn order_of(hash: u64) -> u64 {
-    hash.reverse_bits() | 1
+/// The place for an entry that is not there.
+pub(crate) struct Vacant<'g, K, V> {
+    open: Open<'g, Node<K, V>>,
+    hash: u64,
 }
 
-impl Shard {
-    fn new() -> Self {
-        let segments = Segments::new();
-        if let Some(first) = segments.existing(0) {
-            first.next.set(Tagged::new(std::ptr::null_mut(), READY));
-        }
-        Self { segments, mask: AtomicU64::new((1 << FIRST) - 1), len: Counter::default() }
-    }
-
-    fn bucket_of(&self, hash: u64) -> u64 {
-        // Relaxed: any mask that ever was leads to a bucket from which the hash can be reached.
-        hash & self.mask.load(Ordering::Relaxed)
-    }
-
-    /// The nearest ready sentinel at or before bucket `index`, and its `next`. Writes nothing.
-    fn nearest(&self, mut index: u64) -> (&Header, Tagged<Header>) {
-        loop {
-            if let Some(header) = self.segments.existing(index) {
-                let next = header.next.load();
-                if next.has(READY) {
-                    return (header, next);
-                }
-            }
-            assert!(index != 0, "bucket 0 is ready from the start");
-            // The bucket that this one was split from.
-            index &= !(1 << index.ilog2());
-        }
-    }
-
-    /// A ready sentinel to seek from; links the bucket's own if nobody is at it.
-    fn start<K, V>(&self, index: u64, guard: &Guard) -> &Header {
-        let bucket = self.segments.bucket(index);
-        // SAFETY: sentinels live as long as their table (invariant 5).
-        let header: &Header = unsafe { super::epoch::deref(bucket) };
-        if header.next.load().has(READY) {
-            return header;
-        }
-        if header.next.compare_exchange(Tagged::NULL, Tagged::new(std::ptr::null_mut(), CLAIMED)) {
-            header.set_order(index.reverse_bits());
-            list::link_sentinel::<K, V>(bucket, self.nearest(index).0, guard);
-            return header;
-        }
-        self.nearest(index).0
-    }
-
-    /// Counts an insert; grows when there are more entries than buckets.
-    fn inserted<K, V>(&self, guard: &Guard) {
-        let len = self.len.up();
-        let mask = self.mask.load(Ordering::Relaxed);
-        if len as i64 > LOAD * (mask as i64 + 1) && mask + 1 < Segments::MAX_BUCKETS {
-            // Relaxed: a mask publishes nothing; segments are published by themselves.
-            let _ = self.mask.compare_exchange(mask, mask * 2 + 1, Ordering::Relaxed, Ordering::Relaxed);
-        }
-        // While the array fills from one power of two to the next, this meets each new bucket once, so that readers,
-        // who link nothing, do not start from old buckets for long.
-        self.start::<K, V>(len.wrapping_sub(1) & mask, guard);
-    }
-}
-
-impl<K, V> Table<K, V> {
+impl<K, V, S> Table<K, V, S> {
     /// `shards` is rounded up to a power of two.
-    pub(crate) fn new(shards: usize) -> Self {
+    pub(crate) fn new(shards: usize, hasher: S) -> Self {
         let count = shards.clamp(1, 1 << 12).next_power_of_two();
-        Self {
-            shards: (0..count).map(|_| CachePadded::new(Shard::new())).collect(),
-            shift: u64::BITS - count.ilog2(),
-            _entries: PhantomData,
-        }
+        let shard = || AtomicPtr::new(epoch::alloc(Lines::empty(1)));
+        let shards = (0..count).map(|_| shard()).collect();
+        Self { shards, shift: u64::BITS - count.ilog2(), hasher, _entries: PhantomData }
     }
 
-    fn shard(&self, hash: u64) -> &Shard {
+    fn shard(&self, hash: u64) -> &AtomicPtr<Lines<K, V>> {
         // A shift by all 64 bits leaves nothing: one shard.
         &self.shards[hash.checked_shr(self.shift).unwrap_or(0) as usize]
     }
 
+    fn lines<'g>(&self, shard: &AtomicPtr<Lines<K, V>>, _guard: &'g Guard) -> &'g Lines<K, V> {
+        // Acquire: P1, of the lines.
+        // SAFETY: never null, and loaded under the guard (invariant 1).
+        unsafe { epoch::deref(shard.load(Ordering::Acquire)) }
+    }
+
     /// The live entry with this hash for which `is` holds. Writes nothing.
-    pub(crate) fn get<'g>(&self, hash: u64, guard: &'g Guard, is: impl Fn(&K, &V) -> bool) -> Option<&'g Node<K, V>> {
-        let shard = self.shard(hash);
-        let (_, first) = shard.nearest(shard.bucket_of(hash));
-        list::find(first, order_of(hash), guard, &is)
-    }
-
-    /// The place of the live entry with this hash for which `is` holds, or where it would be inserted.
-    pub(crate) fn seek<'g>(&'g self, hash: u64, guard: &'g Guard, is: impl Fn(&K, &V) -> bool) -> Cursor<'g, K, V> {
-        let shard = self.shard(hash);
-        let start = shard.start::<K, V>(shard.bucket_of(hash), guard);
-        list::seek(start, order_of(hash), guard, &is)
-    }
-
-    /// A node for this hash, not in the table yet.
-    pub(crate) fn node(&self, hash: u64, key: K, value: V) -> Owned<K, V> {
-        Owned::new(order_of(hash), key, value)
-    }
-
-    /// Inserts `node` at `place`, which found nothing.
-    pub(crate) fn insert<'g>(
-        &self,
+    pub(crate) fn get<'g>(
+        &'g self,
         hash: u64,
-        place: Cursor<'g, K, V>,
-        node: Owned<K, V>,
         guard: &'g Guard,
-    ) -> Result<&'g Node<K, V>, Owned<K, V>> {
-        let node = place.insert(node)?;
-        self.shard(hash).inserted::<K, V>(guard);
-        Ok(node)
-    }
-
-    /// Removes what `place` found; false if it died first.
-    pub(crate) fn remove(&self, hash: u64, place: Cursor<'_, K, V>) -> bool {
-        let removed = place.remove();
-        if removed {
-            self.shard(hash).len.down();
+        is: impl Fn(&K, &V) -> bool,
+    ) -> Option<&'g Node<K, V>> {
+        let lines = self.lines(self.shard(hash), guard);
+        let mut line = lines.line(hash);
+        if !line.is_settled() {
+            line = Self::behind(lines, hash, guard);
         }
-        removed
+        // SAFETY: of the shard's lines, or those before (invariant 2).
+        unsafe { line.get(tag_of(hash), guard, |node| is(&node.key, &node.value)) }
     }
 
-    /// The number of entries, exact when nothing moves.
-    pub(crate) fn len(&self) -> u64 {
-        // A remover may count before the inserter whose node it removed: the sum can be below zero for a moment.
-        let counts = self.shards.iter().map(|shard| shard.len.get() as i64);
-        counts.sum::<i64>().max(0) as u64
-    }
-
-    /// Walks over all entries, shard by shard, weakly consistent.
-    pub(crate) fn iter<'g>(&'g self, guard: &'g Guard) -> impl Iterator<Item = &'g Node<K, V>> + use<'g, K, V> {
-        self.shards.iter().flat_map(move |shard| Iter::new(shard.nearest(0).0, guard))
+    /// The line to read in place of one that is not settled.
+    #[cold]
+    fn behind<'g>(lines: &'g Lines<K, V>, hash: u64, guard: &'g Guard) -> &'g Line<Node<K, V>> {
+        let old = lines.prev(guard).map(|prev| prev.line(hash));
+        old.filter(|old| !old.has_moved()).unwrap_or_else(|| lines.line(hash))
     }
 }
 
-impl<K, V> Drop for Table<K, V> {
+impl<K: Hash, V, S: BuildHasher> Table<K, V, S> {
+    /// The hash of a key, as all operations want it.
+    pub(crate) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    /// The settled line of this hash, and the lines that it is of.
+    fn settled<'g>(&'g self, hash: u64, guard: &'g Guard) -> (&'g Lines<K, V>, &'g Line<Node<K, V>>) {
+        let lines = self.lines(self.shard(hash), guard);
+        let line = lines.line(hash);
+        if !line.is_settled() {
+            self.settle(lines, hash, guard);
+        }
+        (lines, line)
+    }
+
+    /// The live entry with this hash for which `is` holds, to be replaced or removed.
+    pub(crate) fn find<'g>(
+        &'g self,
+        hash: u64,
+        guard: &'g Guard,
+        is: impl Fn(&K, &V) -> bool,
+    ) -> Option<Found<'g, K, V>> {
+        loop {
+            let (_, line) = self.settled(hash, guard);
+            // SAFETY: of the shard's lines (invariant 1), and settled.
+            let found = unsafe { line.find(tag_of(hash), guard, |node| is(&node.key, &node.value)) };
+            if let Ok(found) = found {
+                return found.map(Found);
+            }
+        }
+    }
+
+    /// The live entry with this hash for which `is` holds, or where it is to be inserted.
+    pub(crate) fn seek<'g>(&'g self, hash: u64, guard: &'g Guard, is: impl Fn(&K, &V) -> bool) -> Place<'g, K, V> {
+        loop {
+            let (lines, line) = self.settled(hash, guard);
+            // SAFETY: of the shard's lines (invariant 1), and settled.
+            match unsafe { line.seek(tag_of(hash), guard, |node| is(&node.key, &node.value)) } {
+                Ok(Spot::Taken(taken)) => return Place::Found(Found(taken)),
+                Ok(Spot::Open(open)) => {
+                    self.help(lines, guard);
+                    return Place::Vacant(Vacant { open, hash });
+                }
+                Ok(Spot::Full(last, word)) => {
+                    if lines.prev(guard).is_some() || !lines.well_filled(hash) || !self.grow(lines, hash) {
+                        Line::extend(last, word);
+                    }
+                }
+                Err(Frozen) => {}
+            }
+        }
+    }
+
+    /// Doubles the lines of the shard. False if there are as many as there can be.
+    fn grow(&self, lines: &Lines<K, V>, hash: u64) -> bool {
+        if lines.len == MAX_LINES {
+            return false;
+        }
+        let old = ptr::from_ref(lines).cast_mut();
+        let new = epoch::alloc(Lines::unsettled(lines.len * 2, old));
+        // Release: publishes the lines. On failure, another thread has grown it.
+        if self.shard(hash).compare_exchange(old, new, Ordering::Release, Ordering::Relaxed).is_err() {
+            // SAFETY: never published (invariant 6).
+            unsafe { epoch::dealloc(new) }
+        }
+        true
+    }
+
+    /// Moves the old line that `hash` is of into its two lines of `lines`.
+    #[cold]
+    fn settle(&self, lines: &Lines<K, V>, hash: u64, guard: &Guard) {
+        // Without lines before, all are settled.
+        let Some(prev) = lines.prev(guard) else { return };
+        let at = hash & (prev.len as u64 - 1);
+        let bit = prev.len as u64;
+        let (old, low, high) = (prev.line(at), lines.line(at), lines.line(at | bit));
+        if !old.has_moved() {
+            // SAFETY: not moved under this guard, so the new lines were not open to removals before it (invariant 1).
+            let key = |word: &Word<Node<K, V>>| unsafe { &epoch::deref::<Node<K, V>>(word.node()).key };
+            let entries = old.freeze(guard).into_iter();
+            let (highs, lows): (Vec<_>, Vec<_>) = entries.partition(|word| self.hash(key(word)) & bit != 0);
+            low.fill(lows);
+            high.fill(highs);
+            old.set_moved();
+        }
+        low.settle();
+        high.settle();
+    }
+
+    /// Moves a few lines, if the shard is growing; drops the old lines when all have moved.
+    fn help(&self, lines: &Lines<K, V>, guard: &Guard) {
+        for _ in 0..STEPS {
+            let Some(prev) = lines.prev(guard) else { return };
+            // Acquire: the lines below have moved.
+            let at = lines.moved.load(Ordering::Acquire);
+            if at < prev.len as u64 {
+                self.settle(lines, at, guard);
+                // Release: the line has moved. Relaxed on failure: another thread moved it.
+                let _ = lines.moved.compare_exchange(at, at + 1, Ordering::AcqRel, Ordering::Relaxed);
+                continue;
+            }
+            let old = ptr::from_ref(prev).cast_mut();
+            // Release: all lines are settled.
+            if lines.prev.compare_exchange(old, ptr::null_mut(), Ordering::Release, Ordering::Relaxed).is_ok() {
+                // SAFETY: unlinked by us alone (invariant 3).
+                unsafe { guard.retire(old) };
+            }
+        }
+    }
+
+    /// Walks over all entries, line by line; each line as it is at one instant.
+    pub(crate) fn iter<'g>(&'g self, guard: &'g Guard) -> impl Iterator<Item = &'g Node<K, V>> {
+        let lines = self.shards.iter().flat_map(move |shard| {
+            let lines = self.lines(shard, guard);
+            (0..lines.len as u64).map(move |at| (lines, at))
+        });
+        lines.flat_map(move |(lines, at)| {
+            let line = lines.line(at);
+            if !line.is_settled() {
+                self.settle(lines, at, guard);
+            }
+            // SAFETY: of lines that were the shard's under this guard, so were their entries (invariants 1 and 2).
+            line.snapshot(guard).into_iter().map(|word| unsafe { epoch::deref(word.node()) })
+        })
+    }
+}
+
+impl<'g, K, V> Found<'g, K, V> {
+    pub(crate) fn node(&self) -> &'g Node<K, V> {
+        // SAFETY: found under the guard (invariant 1).
+        unsafe { epoch::deref(self.0.node()) }
+    }
+
+    /// Puts `node`, of the same key, in its place; gives it back if what was found is not there any more.
+    pub(crate) fn replace(self, node: Owned<K, V>, guard: &'g Guard) -> Result<&'g Node<K, V>, Owned<K, V>> {
+        if !self.0.replace(node.0) {
+            return Err(node);
+        }
+        // SAFETY: unlinked by us alone (invariant 3).
+        unsafe { guard.retire(self.0.node()) };
+        // SAFETY: published under the guard (invariant 1).
+        Ok(unsafe { epoch::deref(node.publish()) })
+    }
+
+    /// Removes it. False if it is not there any more.
+    pub(crate) fn remove(self, guard: &Guard) -> bool {
+        let removed = self.0.remove();
+        if removed {
+            // SAFETY: unlinked by us alone (invariant 3).
+            unsafe { guard.retire(self.0.node()) };
+        }
+        removed
+    }
+}
+
+impl<'g, K, V> Vacant<'g, K, V> {
+    /// Inserts `node`; gives it back if anything else was inserted there first.
+    pub(crate) fn insert(self, node: Owned<K, V>, _guard: &'g Guard) -> Result<&'g Node<K, V>, Owned<K, V>> {
+        if !self.open.insert(node.0, tag_of(self.hash)) {
+            return Err(node);
+        }
+        // SAFETY: published under the guard (invariant 1).
+        Ok(unsafe { epoch::deref(node.publish()) })
+    }
+}
+
+impl<K, V, S> Drop for Table<K, V, S> {
     fn drop(&mut self) {
+        let guard = epoch::pin();
         for shard in &self.shards {
-            // SAFETY: `&mut self` (invariant 6), and the table holds no other nodes.
-            unsafe { list::free::<K, V>(shard.nearest(0).0) };
+            let lines = self.lines(shard, &guard);
+            // An old line that has not moved has its entries, whatever the new ones hold.
+            let prev = lines.prev(&guard);
+            let here = lines
+                .all()
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| prev.is_none_or(|prev| prev.line(*at as u64).has_moved()));
+            let before = prev.into_iter().flat_map(Lines::all).filter(|line| !line.has_moved());
+            for word in here.map(|(_, line)| line).chain(before).flat_map(|line| line.words(&guard)) {
+                // SAFETY: linked, hence not retired (invariant 3), in this line alone; access is exclusive (invariant 6).
+                unsafe { epoch::dealloc(word.node()) }
+            }
+            for lines in [prev.map_or(ptr::null(), ptr::from_ref), ptr::from_ref(lines)] {
+                if !lines.is_null() {
+                    // SAFETY: linked, hence not retired (invariant 3), and access is exclusive (invariant 6).
+                    unsafe { epoch::dealloc(lines.cast_mut()) }
+                }
+            }
         }
     }
 }

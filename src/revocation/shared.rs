@@ -54,6 +54,7 @@ pub(super) enum Subject<T, P> {
 }
 
 impl<P> Cohort<P> {
+    /// Whether it takes no more members: it was revoked, or its last member has left.
     pub(super) fn shut(&self) -> bool {
         self.members.status() != Status::Open
     }
@@ -61,7 +62,7 @@ impl<P> Cohort<P> {
 
 impl<P> Entry<P> {
     pub(super) fn is_revoked(&self) -> bool {
-        self.revoked || self.cohort.as_ref().is_some_and(|cohort| cohort.shut())
+        self.revoked || self.cohort.as_ref().is_some_and(|cohort| cohort.members.status() == Status::Closed)
     }
 }
 

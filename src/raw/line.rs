@@ -1,0 +1,592 @@
+//! A bucket: one cache line of slots, each a tagged pointer to a node, and the *turn* that says which slot is next.
+//!
+//! # State
+//!
+//! | slot | meaning |
+//! |---|---|
+//! | 0 | the line is not settled yet: its entries are still in the table before (`raw::table`) |
+//! | `FREE` and a stamp | no entry |
+//! | a pointer and 16 bits of its hash | an entry |
+//! | `CHAIN` and a pointer | in the last slot only: the line is full and goes on there, that slot's entry first |
+//! | any of the last three, and `FROZEN` | never changes again: the table has grown, look there |
+//!
+//! A slot that is settled changes by compare-exchange only, so each change of an entry is one of a slot, and a reader
+//! needs nothing else. What remains is that two inserts of one key must not take two slots:
+//!
+//! - `turn` is a version and the index of *the* slot that the next insert may fill. It moves on, and its version up, only
+//!   when that slot was seen filled.
+//! - An insert reads the turn, then what its slot holds, then the turn again, unchanged; then it looks for the key in all
+//!   slots, and then exchanges what the turn's slot held for the new node (the linearization point). Had another insert
+//!   filled a slot of this line meanwhile, it would have filled this one first.
+//! - That a slot is free again is not enough to fool that exchange: a removal stamps the slot with the turn's version, and
+//!   a removal from the turn's own slot moves the version up first, so no slot ever holds the same stamp twice.
+//!
+//! *Replace* and *remove* exchange the slot of the entry (their linearization points).
+//!
+//! # Ordering pairs
+//!
+//! - P1 a slot is filled (Release) and read (Acquire): a node's fields before any reader that meets it.
+//!   Models: `map_insert_get`, `map_replace_get_never_misses`.
+//! - P8 the turn moves on (Release) after its slot was seen filled, and is read (Acquire) before the slots: who has the
+//!   turn sees every entry that came before. A stamp is written (Release) after its version was read, and read (Acquire)
+//!   before the turn is read again: who sees the stamp sees the version. Models:
+//!   `map_insert_insert_of_one_key_keeps_one`, `map_insert_into_the_slot_of_a_removed_entry`.
+
+use super::epoch::{self, Guard};
+use crate::sync::{AtomicPtr, AtomicU64, MODEL, Ordering};
+use std::ptr;
+
+/// Slots of a line: with the turn, they fill 64 bytes.
+pub(super) const SLOTS: usize = if MODEL { 2 } else { 7 };
+
+const FROZEN: usize = 1;
+const FREE: usize = 2;
+const CHAIN: usize = 4;
+const FLAGS: usize = FROZEN | FREE | CHAIN;
+
+/// Where pointers leave their upper 16 bits to us; elsewhere, every entry of a line is compared by its key. (On Android
+/// the allocator uses them, on other architectures the kernel may.)
+const TAGGED: bool = cfg!(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(target_os = "android")));
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("tollgate needs 64-bit pointers: slots carry stamps of their size");
+
+const TAG: usize = if TAGGED { 0xffff << 48 } else { 0 };
+
+/// What a slot holds.
+pub(super) struct Word<N>(*mut N);
+
+impl<N> Clone for Word<N> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<N> Copy for Word<N> {}
+
+impl<N> PartialEq for Word<N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+/// The bits of a hash that a slot holds: others than those that choose the shard or, in any table that fits in memory,
+/// the line.
+pub(super) fn tag_of(hash: u64) -> usize {
+    (hash << 16) as usize & TAG
+}
+
+impl<N> Word<N> {
+    fn free(stamp: u64) -> Self {
+        Self(ptr::without_provenance_mut(((stamp as usize) << FLAGS.count_ones()) | FREE))
+    }
+
+    pub(super) fn entry(node: *mut N, tag: usize) -> Self {
+        const { assert!(align_of::<N>() > FLAGS) };
+        // Invariant 4.
+        assert!(node.addr() & TAG == 0, "the allocator hands out addresses of more than 48 bits");
+        Self(node.map_addr(|address| address | tag))
+    }
+
+    fn chain(line: *mut Line<N>) -> Self {
+        Self(line.cast::<N>().map_addr(|address| address | CHAIN))
+    }
+
+    fn has(self, flag: usize) -> bool {
+        self.0.addr() & flag != 0
+    }
+
+    fn is_set(self) -> bool {
+        !self.0.is_null()
+    }
+
+    fn is_entry(self) -> bool {
+        self.is_set() && !self.has(FREE | CHAIN)
+    }
+
+    /// Whether this is an entry with this tag.
+    fn matches(self, tag: usize) -> bool {
+        debug_assert!(self.is_set(), "a line is read only when it is settled");
+        self.0.addr() & (TAG | FREE | CHAIN) == tag
+    }
+
+    /// The node of an entry.
+    pub(super) fn node(self) -> *mut N {
+        debug_assert!(self.is_entry());
+        self.0.map_addr(|address| address & !(TAG | FLAGS))
+    }
+
+    /// The line that a full one goes on to.
+    fn next(self) -> Option<*mut Line<N>> {
+        self.has(CHAIN).then(|| self.0.map_addr(|address| address & !FLAGS).cast())
+    }
+
+    fn frozen(self) -> Self {
+        Self(self.0.map_addr(|address| address | FROZEN))
+    }
+
+    fn thawed(self) -> Self {
+        Self(self.0.map_addr(|address| address & !FROZEN))
+    }
+}
+
+/// A version and the index of a slot, in one word.
+#[derive(Clone, Copy, PartialEq)]
+struct Turn(u64);
+
+impl Turn {
+    const INDEX_BITS: u32 = 20;
+    const UNSETTLED: Self = Self(0);
+    /// The entries have moved to the table after.
+    const MOVED: Self = Self(u64::MAX);
+
+    fn new(version: u64, index: usize) -> Self {
+        assert!(index >> Self::INDEX_BITS == 0, "a million keys have the same hash");
+        Self(version << Self::INDEX_BITS | index as u64)
+    }
+
+    fn index(self) -> usize {
+        (self.0 & ((1 << Self::INDEX_BITS) - 1)) as usize
+    }
+
+    fn version(self) -> u64 {
+        self.0 >> Self::INDEX_BITS
+    }
+
+    fn pass_to(self, index: usize) -> Self {
+        Self::new(self.version() + 1, index)
+    }
+}
+
+/// See the module. All zero bytes are a line that is not settled.
+#[repr(C, align(64))]
+pub(super) struct Line<N> {
+    /// Used in the first line of a chain only.
+    turn: AtomicU64,
+    slots: [AtomicPtr<N>; SLOTS],
+}
+
+/// A live entry, where it is.
+pub(super) struct Taken<'g, N> {
+    head: &'g Line<N>,
+    slot: &'g AtomicPtr<N>,
+    index: usize,
+    word: Word<N>,
+}
+
+/// The place of the next insert, where the key was not.
+pub(super) struct Open<'g, N> {
+    head: &'g Line<N>,
+    turn: Turn,
+    slot: &'g AtomicPtr<N>,
+    word: Word<N>,
+    /// A slot for the one after.
+    next: Option<usize>,
+}
+
+/// What [`Line::seek`] found.
+pub(super) enum Spot<'g, N> {
+    Taken(Taken<'g, N>),
+    Open(Open<'g, N>),
+    /// No slot is free, and the key is not there; this is the last slot, and what it holds.
+    Full(&'g AtomicPtr<N>, Word<N>),
+}
+
+/// The table has grown: look in the lines that took the place of this one.
+#[derive(Debug)]
+pub(super) struct Frozen;
+
+/// The words for which `is` holds, a bit for each.
+#[inline]
+fn mask<N>(words: &[Word<N>; SLOTS], is: impl Fn(Word<N>) -> bool) -> u32 {
+    words.iter().enumerate().fold(0, |bits, (at, &word)| bits | u32::from(is(word)) << at)
+}
+
+/// The place of the entry with this tag for which `is` holds.
+///
+/// # Safety
+///
+/// The entries are protected.
+#[inline]
+unsafe fn first<N>(words: &[Word<N>; SLOTS], tag: usize, is: impl Fn(&N) -> bool) -> Option<usize> {
+    let mut hits = mask(words, |word| word.matches(tag));
+    while hits != 0 {
+        let at = hits.trailing_zeros() as usize;
+        // SAFETY: the caller's promise.
+        if is(unsafe { epoch::deref(words[at].node()) }) {
+            return Some(at);
+        }
+        hits &= hits - 1;
+    }
+    None
+}
+
+impl<N> Line<N> {
+    /// A line whose entries are elsewhere.
+    pub(super) fn unsettled() -> Self {
+        let slots = std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut()));
+        Self { turn: AtomicU64::new(Turn::UNSETTLED.0), slots }
+    }
+
+    /// A line with these entries, which must fit.
+    pub(super) fn with(mut words: impl Iterator<Item = Word<N>>) -> Self {
+        let slots = std::array::from_fn(|_| AtomicPtr::new(words.next().unwrap_or(Word::free(0)).0));
+        debug_assert!(words.next().is_none());
+        Self { turn: AtomicU64::new(Turn::new(1, 0).0), slots }
+    }
+
+    /// Whether the entries of this line's keys are here. If so, they stay until they are frozen.
+    pub(super) fn is_settled(&self) -> bool {
+        // Acquire: P9.
+        Turn(self.turn.load(Ordering::Acquire)) != Turn::UNSETTLED
+    }
+
+    /// Whether the entries have been copied to the table after.
+    pub(super) fn has_moved(&self) -> bool {
+        // Acquire: P9.
+        Turn(self.turn.load(Ordering::Acquire)) == Turn::MOVED
+    }
+
+    /// Says that the entries have been copied to the table after.
+    pub(super) fn set_moved(&self) {
+        // Release: P9. A swap, not a store, so that it has one place among the
+        // exchanges of those who still move the turn.
+        self.turn.swap(Turn::MOVED.0, Ordering::Release);
+    }
+
+    /// Opens a line that was filled.
+    pub(super) fn settle(&self) {
+        let first = Turn::new(1, 0).0;
+        // Release: P9. On failure, another thread has settled the line.
+        let _ = self.turn.compare_exchange(Turn::UNSETTLED.0, first, Ordering::Release, Ordering::Relaxed);
+    }
+
+    /// The slots with their indices and what they hold, of this line and those that it goes on to.
+    fn walk<'g>(&'g self, guard: &'g Guard) -> Walk<'g, N> {
+        Walk { line: self, at: 0, before: 0, _guard: guard }
+    }
+
+    /// The entries. Weakly consistent, but for a line that is frozen.
+    pub(super) fn words<'g>(&'g self, guard: &'g Guard) -> impl Iterator<Item = Word<N>> {
+        self.walk(guard).map(|(.., word)| word).filter(|word| word.is_entry()).map(Word::thawed)
+    }
+
+    /// The entries at one instant.
+    pub(super) fn snapshot(&self, guard: &Guard) -> Vec<Word<N>> {
+        loop {
+            // Acquire: P8.
+            let turn = Turn(self.turn.load(Ordering::Acquire));
+            let mut held = None;
+            let see = |(index, slot, word)| {
+                if index == turn.index() {
+                    held = Some((slot, word));
+                }
+                word
+            };
+            let words = self.walk(guard).map(see).filter(|word| word.is_entry()).map(Word::thawed).collect();
+            // All slots were read before. Neither the turn nor what its slot holds has changed, so nothing was inserted while
+            // they were read: no entry was met in two slots. And what was removed was there at the beginning. (A slot that
+            // goes on to another line is not met, and stays so.)
+            let unchanged = |(slot, word): (&AtomicPtr<N>, _)| Word(slot.load(Ordering::Relaxed)) == word;
+            if turn == Turn::MOVED || Turn(self.turn.load(Ordering::Relaxed)) == turn && held.is_none_or(unchanged) {
+                return words;
+            }
+        }
+    }
+
+    /// What the slots hold. All of them before any decision: a branch for each would be mispredicted in most lookups.
+    #[inline]
+    fn read(&self) -> [Word<N>; SLOTS] {
+        // Acquire: P1, P8.
+        std::array::from_fn(|at| Word(self.slots[at].load(Ordering::Acquire)))
+    }
+
+    /// The live entry with this tag for which `is` holds. Writes nothing.
+    ///
+    /// # Safety
+    ///
+    /// The line's entries are protected by `guard` (invariant 1).
+    #[inline]
+    pub(super) unsafe fn get<'g>(&'g self, tag: usize, _guard: &'g Guard, is: impl Fn(&N) -> bool) -> Option<&'g N> {
+        let mut line = self;
+        loop {
+            let words = line.read();
+            // SAFETY: nodes of this line (the caller's promise).
+            if let Some(at) = unsafe { first(&words, tag, &is) } {
+                // SAFETY: as above.
+                return Some(unsafe { epoch::deref(words[at].node()) });
+            }
+            // SAFETY: reached from a table that the guard protects, which owns its chains (invariant 5).
+            line = unsafe { epoch::deref(words[SLOTS - 1].next()?) };
+        }
+    }
+
+    /// The live entry with this tag for which `is` holds, where it is; `Err` if it is frozen.
+    ///
+    /// # Safety
+    ///
+    /// As for [`get`](Self::get), and the line is settled.
+    pub(super) unsafe fn find<'g>(
+        &'g self,
+        tag: usize,
+        _guard: &'g Guard,
+        is: impl Fn(&N) -> bool,
+    ) -> Result<Option<Taken<'g, N>>, Frozen> {
+        let (mut line, mut before) = (self, 0);
+        loop {
+            let words = line.read();
+            // SAFETY: nodes of this line (the caller's promise).
+            if let Some(at) = unsafe { first(&words, tag, &is) } {
+                return self.taken(line, at, before, words[at]).map(Some);
+            }
+            let Some(next) = words[SLOTS - 1].next() else { return Ok(None) };
+            // SAFETY: reached from a table that the guard protects, which owns its chains (invariant 5).
+            line = unsafe { epoch::deref(next) };
+            before += SLOTS;
+        }
+    }
+
+    fn taken<'g>(&'g self, line: &'g Self, at: usize, before: usize, word: Word<N>) -> Result<Taken<'g, N>, Frozen> {
+        let taken = Taken { head: self, slot: &line.slots[at], index: before + at, word };
+        if word.has(FROZEN) { Err(Frozen) } else { Ok(taken) }
+    }
+
+    /// As [`find`](Self::find), and where the entry would be inserted.
+    ///
+    /// # Safety
+    ///
+    /// As for [`find`](Self::find).
+    pub(super) unsafe fn seek<'g>(
+        &'g self,
+        tag: usize,
+        _guard: &'g Guard,
+        is: impl Fn(&N) -> bool,
+    ) -> Result<Spot<'g, N>, Frozen> {
+        loop {
+            // Acquire: P8.
+            let turn = Turn(self.turn.load(Ordering::Acquire));
+            let (mut line, mut before, mut free, mut held) = (self, 0, None, None);
+            let last = loop {
+                let words = line.read();
+                // SAFETY: nodes of this line (the caller's promise).
+                if let Some(at) = unsafe { first(&words, tag, &is) } {
+                    return self.taken(line, at, before, words[at]).map(Spot::Taken);
+                }
+                let mut frees = mask(&words, |word| word.has(FREE));
+                if let Some(at) = turn.index().checked_sub(before).filter(|&at| at < SLOTS) {
+                    held = Some((&line.slots[at], words[at]));
+                    frees &= !(1 << at);
+                }
+                if free.is_none() && frees != 0 {
+                    free = Some(before + frees.trailing_zeros() as usize);
+                }
+                let Some(next) = words[SLOTS - 1].next() else { break words[SLOTS - 1] };
+                // SAFETY: reached from a table that the guard protects, which owns its chains (invariant 5).
+                line = unsafe { epoch::deref(next) };
+                before += SLOTS;
+            };
+            // Relaxed: the slots were read before (P8), so a version that the stamp of the turn's has seen is seen here.
+            let now = Turn(self.turn.load(Ordering::Relaxed));
+            if now == Turn::MOVED {
+                return Err(Frozen);
+            }
+            let (slot, word) = match held {
+                Some(held) if now == turn => held,
+                _ => continue,
+            };
+            match free {
+                _ if word.has(FROZEN) || last.has(FROZEN) => return Err(Frozen),
+                next if word.has(FREE) => return Ok(Spot::Open(Open { head: self, turn, slot, word, next })),
+                Some(free) => _ = self.pass(turn, free),
+                None => return Ok(Spot::Full(&line.slots[SLOTS - 1], last)),
+            }
+        }
+    }
+
+    fn next<'g>(&'g self, _guard: &'g Guard) -> Option<&'g Self> {
+        // Acquire: P1, of the line that it goes on to.
+        let next = Word(self.slots[SLOTS - 1].load(Ordering::Acquire)).next()?;
+        // SAFETY: reached from a table that the guard protects, which owns its chains (invariant 5).
+        Some(unsafe { epoch::deref(next) })
+    }
+
+    /// Moves the turn, whose slot was seen filled, to slot `index`. False if another thread has moved it.
+    fn pass(&self, turn: Turn, index: usize) -> bool {
+        // Release: P8.
+        self.turn.compare_exchange(turn.0, turn.pass_to(index).0, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+
+    /// Adds a line to a full one, whose last slot is `slot` and holds `word`. Whether or not it was this call's: look
+    /// again.
+    pub(super) fn extend(slot: &AtomicPtr<N>, word: Word<N>) {
+        let line = epoch::alloc(Self::with(std::iter::once(word)));
+        // Release: publishes the line.
+        if slot.compare_exchange(word.0, Word::chain(line).0, Ordering::Release, Ordering::Relaxed).is_err() {
+            // SAFETY: never published (invariant 6).
+            unsafe { epoch::dealloc(line) }
+        }
+    }
+
+    /// Freezes every slot, so that the line never changes again, and returns its entries.
+    pub(super) fn freeze(&self, guard: &Guard) -> Vec<Word<N>> {
+        let mut entries = Vec::with_capacity(SLOTS);
+        let mut line = self;
+        loop {
+            let words = line.slots.iter().map(|slot| freeze_slot(slot).thawed());
+            entries.extend(words.filter(|word| word.is_entry()));
+            // Only now: it may have been full and gone on before its last slot was frozen.
+            let Some(next) = line.next(guard) else { return entries };
+            line = next;
+        }
+    }
+
+    /// Fills an unsettled line with these entries. Others may be at it with the same ones.
+    pub(super) fn fill(&self, words: Vec<Word<N>>) {
+        let mut words = words.into_iter();
+        let (last, slots) = self.slots.split_last().expect("a line has slots");
+        for slot in slots {
+            fill_slot(slot, words.next().unwrap_or(Word::free(0)));
+        }
+        let rest: Vec<_> = words.collect();
+        match *rest {
+            [] => fill_slot(last, Word::free(0)),
+            [word] => fill_slot(last, word),
+            // Relaxed: only saves work.
+            _ if !last.load(Ordering::Relaxed).is_null() => false,
+            _ => {
+                let line = Self::chained(&rest);
+                let filled = fill_slot(last, Word::chain(line));
+                if !filled {
+                    // SAFETY: never published (invariant 6); it owns the lines that it goes on to.
+                    unsafe { epoch::dealloc(line) }
+                }
+                filled
+            }
+        };
+    }
+
+    /// Lines with these entries, two or more.
+    fn chained(words: &[Word<N>]) -> *mut Self {
+        let mut from = (words.len() - 1) / (SLOTS - 1) * (SLOTS - 1);
+        let mut line = epoch::alloc(Self::with(words[from..].iter().copied()));
+        while from > 0 {
+            from -= SLOTS - 1;
+            let here = words[from..from + SLOTS - 1].iter().copied();
+            line = epoch::alloc(Self::with(here.chain([Word::chain(line)])));
+        }
+        line
+    }
+
+    /// How many entries are in this line, without those that it goes on to.
+    pub(super) fn count(&self) -> usize {
+        // Relaxed: an estimate.
+        self.slots.iter().filter(|slot| Word(slot.load(Ordering::Relaxed)).is_entry()).count()
+    }
+}
+
+/// Freezes a slot and returns what it holds.
+fn freeze_slot<N>(slot: &AtomicPtr<N>) -> Word<N> {
+    // Acquire: what is frozen is copied, and read to be copied to the right place.
+    let mut word = Word(slot.load(Ordering::Acquire));
+    while !word.has(FROZEN) {
+        let (from, to) = (word.0, word.frozen().0);
+        // AcqRel: publishes again what another thread published; Acquire as above.
+        match slot.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return word,
+            Err(now) => word = Word(now),
+        }
+    }
+    word
+}
+
+/// Fills a slot that was never settled; false if another thread did.
+fn fill_slot<N>(slot: &AtomicPtr<N>, word: Word<N>) -> bool {
+    // Release: P1, published again. Failure means that another thread has put the same there.
+    slot.compare_exchange(ptr::null_mut(), word.0, Ordering::Release, Ordering::Relaxed).is_ok()
+}
+
+/// See [`Line::walk`].
+struct Walk<'g, N> {
+    line: &'g Line<N>,
+    at: usize,
+    /// Slots of the lines before this one.
+    before: usize,
+    _guard: &'g Guard,
+}
+
+impl<'g, N> Iterator for Walk<'g, N> {
+    type Item = (usize, &'g AtomicPtr<N>, Word<N>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let slot = self.line.slots.get(self.at)?;
+            // Acquire: P1, and what is written in the line that it goes on to.
+            let word = Word(slot.load(Ordering::Acquire));
+            let Some(next) = word.next() else {
+                self.at += 1;
+                return Some((self.before + self.at - 1, slot, word));
+            };
+            // SAFETY: reached from a table that the guard protects, which owns its chains (invariant 5).
+            self.line = unsafe { epoch::deref(next) };
+            (self.at, self.before) = (0, self.before + SLOTS);
+        }
+    }
+}
+
+impl<N> Drop for Line<N> {
+    /// Frees the lines that this one goes on to, and no nodes.
+    fn drop(&mut self) {
+        // Relaxed: access is exclusive. One by one, not by recursion: a chain may be long.
+        let mut next = Word(self.slots[SLOTS - 1].load(Ordering::Relaxed)).next();
+        while let Some(line) = next {
+            // SAFETY: the table's own (invariant 5), and access is exclusive (invariant 6).
+            let line = unsafe { epoch::take(line) };
+            next = Word(line.slots[SLOTS - 1].load(Ordering::Relaxed)).next();
+            line.slots[SLOTS - 1].store(ptr::null_mut(), Ordering::Relaxed);
+        }
+    }
+}
+
+impl<N> Taken<'_, N> {
+    pub(super) fn node(&self) -> *mut N {
+        self.word.node()
+    }
+
+    /// Puts another node, of the same key, in the place of this one. False if that is not there any more.
+    pub(super) fn replace(&self, node: *mut N) -> bool {
+        let word = Word::entry(node, self.word.0.addr() & TAG);
+        // Release: P1.
+        self.slot.compare_exchange(self.word.0, word.0, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+
+    /// Frees the slot. False if the node is not there any more.
+    pub(super) fn remove(&self) -> bool {
+        let stamp = loop {
+            // Relaxed: the node was read before (P8), so this is not older than the turn that it was inserted at.
+            let turn = Turn(self.head.turn.load(Ordering::Relaxed));
+            if turn == Turn::MOVED {
+                return false;
+            }
+            if turn.index() != self.index {
+                break turn.version();
+            }
+            if self.head.pass(turn, self.index) {
+                break turn.version() + 1;
+            }
+        };
+        // Release: P8.
+        self.slot.compare_exchange(self.word.0, Word::<N>::free(stamp).0, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+}
+
+impl<N> Open<'_, N> {
+    /// Fills the slot. False if that, or anything else in this line, was inserted before.
+    pub(super) fn insert(&self, node: *mut N, tag: usize) -> bool {
+        // Release: P1.
+        let (from, to) = (self.word.0, Word::entry(node, tag).0);
+        let done = self.slot.compare_exchange(from, to, Ordering::Release, Ordering::Relaxed).is_ok();
+        if let Some(next) = self.next.filter(|_| done) {
+            self.head.pass(self.turn, next);
+        }
+        done
+    }
+}
