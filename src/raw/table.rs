@@ -115,7 +115,8 @@ impl<K, V> Lines<K, V> {
         // SAFETY: there is one line more than is used, so that the first one can be aligned.
         let first = unsafe { memory.add(skip) }.cast::<Line<Node<K, V>>>();
         // Zeroes are unsettled lines, but not the model checker's.
-        for at in 0..if MODEL { len } else { 0 } {
+        let by_hand = if MODEL { len } else { 0 };
+        for at in 0..by_hand {
             // SAFETY: `at` is within the allocation.
             let line = unsafe { first.add(at) };
             // SAFETY: aligned, and ours.
@@ -450,5 +451,86 @@ impl<K, V, S> Drop for Table<K, V, S> {
                 }
             }
         }
+    }
+}
+
+#[cfg(all(test, not(tollgate_loom)))]
+mod tests {
+    use super::*;
+
+    /// Hashes a number to itself.
+    #[derive(Clone, Default)]
+    struct Same(u64);
+
+    impl BuildHasher for Same {
+        type Hasher = Self;
+
+        fn build_hasher(&self) -> Self {
+            Self(0)
+        }
+    }
+
+    impl std::hash::Hasher for Same {
+        fn finish(&self) -> u64 {
+            self.0
+        }
+
+        fn write(&mut self, _: &[u8]) {
+            unreachable!("keys are numbers")
+        }
+
+        fn write_u64(&mut self, key: u64) {
+            self.0 = key;
+        }
+    }
+
+    fn insert(table: &Table<u64, u64, Same>, key: u64, guard: &Guard) {
+        let Place::Vacant(vacant) = table.seek(key, guard, |&other, _| other == key) else { panic!("{key} is there") };
+        assert!(vacant.insert(Owned::new(key, key), guard).is_ok());
+    }
+
+    fn lines(table: &Table<u64, u64, Same>, guard: &Guard) -> usize {
+        table.lines(&table.shards[0], guard).len
+    }
+
+    #[test]
+    fn a_table_grows_with_its_entries_and_keeps_each() {
+        let (table, guard) = (Table::new(1, Same(0)), epoch::pin());
+        for key in 0..10_000 {
+            insert(&table, key, &guard);
+            assert!((0..=key).rev().take(50).all(|key| table.get(key, &guard, |&other, _| other == key).is_some()));
+        }
+        let mut keys: Vec<_> = table.iter(&guard).map(|node| node.key).collect();
+        keys.sort_unstable();
+        assert!(keys.into_iter().eq(0..10_000));
+        let slots = lines(&table, &guard) * SLOTS;
+        assert!((10_000..40_000).contains(&slots), "{slots} slots");
+    }
+
+    #[test]
+    fn one_line_that_is_full_does_not_grow_the_table() {
+        let (table, guard) = (Table::new(1, Same(0)), epoch::pin());
+        // The same line at any size that these would ask for.
+        let keys = || (0..1_000).map(|i: u64| i << 20);
+        keys().for_each(|key| insert(&table, key, &guard));
+        assert!(lines(&table, &guard) <= 2 * SAMPLE, "{} lines", lines(&table, &guard));
+        for key in keys() {
+            let found = table.find(key, &guard, |&other, _| other == key).expect("inserted above");
+            assert!(found.remove(&guard));
+        }
+        assert_eq!(table.iter(&guard).count(), 0);
+    }
+
+    #[test]
+    fn entries_that_come_and_go_do_not_grow_the_table() {
+        let (table, guard) = (Table::new(1, Same(0)), epoch::pin());
+        for key in 0..100_000 {
+            insert(&table, key, &guard);
+            if let Some(old) = key.checked_sub(100) {
+                let found = table.find(old, &guard, |&other, _| other == old).expect("inserted before");
+                assert!(found.remove(&guard));
+            }
+        }
+        assert!(lines(&table, &guard) <= 64, "{} lines for 100 entries", lines(&table, &guard));
     }
 }
