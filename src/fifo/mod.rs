@@ -4,11 +4,11 @@
 //!
 //! - An entry's place is a number from one counter, `tail`. Before it takes a number, an insert holds a *slot*, one of
 //!   `cap`: a free one, or that of the oldest entry, whose number it claims in `raw::order`.
-//! - `floor` says that every number below it is dead, for readers too. Whoever claims the oldest number raises the
-//!   floor past it *before* using its slot (the linearization point of an eviction). So the live entries never exceed
-//!   the slots, at any instant, and an entry that is dead by number is never seen, even while it is still linked.
-//! - The victim is always the lowest number that is not dead, an insert that is still on its way included: it finds
-//!   its number claimed, and its entry counts as inserted and evicted.
+//! - Whoever claims the oldest number takes its entry out of the index *before* using its slot (the linearization point of
+//!   an eviction). So the live entries never exceed the slots, at any instant.
+//! - The victim is always the lowest number that is not dead, an insert that is still on its way included: it finds its
+//!   number claimed, and its entry counts as inserted and evicted. Nobody can say when that entry is linked, so its number is
+//!   dead for readers from the moment at which the claimant raises `floor` past it, before using its slot.
 //! - A removal claims the number and gives its slot back; the hole costs neither capacity nor time.
 //!
 //! A walk reads `tail` first and ignores higher numbers: the entries below it that are alive at any later moment held
@@ -16,8 +16,9 @@
 //!
 //! # Ordering pairs
 //!
-//! - P5 `floor` raised (Release) before the new entry is linked; a reader that meets the new entry (P1) or a `tail`
-//!   beyond it (Acquire) then reads a floor (Acquire) that excludes the victim. Model: `fifo_insert_evict`.
+//! - P5 `floor` raised, or the victim unlinked, (Release) before the new entry takes its number and is linked; a reader that
+//!   meets the new entry (P1) or a `tail` beyond it (Acquire) then finds the victim gone, or a floor (Acquire) above it.
+//!   Models: `fifo_insert_evict`, `fifo_watcher_of_an_overtaken_insert_by_three_threads`.
 //! - P6 a slot is given back (Release) after the entry is out of reach, and taken (Acquire) before the next is linked.
 //!   Model: `fifo_insert_remove`.
 //!
@@ -81,7 +82,7 @@ pub struct FifoMap<K, V, S = RandomState> {
     listener: Option<Listener<K, V>>,
     /// The next number.
     tail: CachePadded<AtomicU64>,
-    /// Every lower number is dead.
+    /// Every lower number is dead. Raised past a number whose entry was not there when it was claimed.
     floor: CachePadded<AtomicU64>,
     room: Room,
     counts: Counts,
@@ -383,14 +384,14 @@ where
         fallen: &mut Fallen<'g, K, V>,
     ) -> bool {
         let seq = place.number();
-        let claim = place.claim(guard);
-        // AcqRel: P5. Everything below is claimed, so this holds whether or not the claim was ours; what we evict
-        // after this has a higher number.
-        self.floor.fetch_max(seq + 1, Ordering::AcqRel);
-        let published = match claim {
+        let published = match place.claim(guard) {
             Claim::Lost => return false,
-            Claim::Unpublished => None,
             Claim::Published(hash) => Some(hash),
+            Claim::Unpublished => {
+                // AcqRel: P5. Everything below is claimed. Its entry may be linked, now or later, and must not be seen.
+                self.floor.fetch_max(seq + 1, Ordering::AcqRel);
+                None
+            }
         };
         held.slots += 1;
         if self.warned.first() {

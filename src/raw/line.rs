@@ -270,26 +270,18 @@ impl<N> Line<N> {
         self.walk(guard).map(|(.., word)| word).filter(|word| word.is_entry()).map(Word::thawed)
     }
 
-    /// The entries at one instant.
+    /// The entries at one instant: that between two looks at all slots that saw the same. No slot holds a word twice while
+    /// the guard lives, so none has changed in between.
     pub(super) fn snapshot(&self, guard: &Guard) -> Vec<Word<N>> {
+        let look = || self.walk(guard).map(|(.., word)| word).collect::<Vec<_>>();
+        let mut before = look();
         loop {
-            // Acquire: P8.
-            let turn = Turn(self.turn.load(Ordering::Acquire));
-            let mut held = None;
-            let see = |(index, slot, word)| {
-                if index == turn.index() {
-                    held = Some((slot, word));
-                }
-                word
-            };
-            let words = self.walk(guard).map(see).filter(|word| word.is_entry()).map(Word::thawed).collect();
-            // All slots were read before. Neither the turn nor what its slot holds has changed, so nothing was inserted while
-            // they were read: no entry was met in two slots. And what was removed was there at the beginning. (A slot that
-            // goes on to another line is not met, and stays so.)
-            let unchanged = |(slot, word): (&AtomicPtr<N>, _)| Word(slot.load(Ordering::Relaxed)) == word;
-            if turn == Turn::MOVED || Turn(self.turn.load(Ordering::Relaxed)) == turn && held.is_none_or(unchanged) {
-                return words;
+            let mut after = look();
+            if after == before {
+                after.retain(|word| word.is_entry());
+                return after.into_iter().map(Word::thawed).collect();
             }
+            before = after;
         }
     }
 

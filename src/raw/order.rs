@@ -13,12 +13,13 @@
 //! | cell | meaning |
 //! |---|---|
 //! | 0 | the number was handed out, its entry is not published yet |
-//! | a hash (`PUBLISHED`) | the entry is in the index under this hash |
-//! | a hash and `TAKEN` | claimed after it was published: the claimant cleans up |
-//! | `TAKEN` alone | claimed before: the inserter cleans up after itself |
+//! | a hash (`PUBLISHED`) | the entry is in the index under this hash: whoever claims the number cleans up |
+//! | a hash and `TAKEN` | the same, claimed at that very moment |
+//! | `TAKEN` alone | claimed before it was published: the inserter cleans up after itself |
 //!
-//! Publishing is a compare-exchange from 0, claiming sets `TAKEN` after the bit: both are read-modify-writes of one
-//! word, so exactly one side cleans up. Hashes have the first of these bits set and the second clear.
+//! Publishing is a compare-exchange from 0, and a claimant that finds 0 sets `TAKEN` after the bit: both are
+//! read-modify-writes of one word, so exactly one side cleans up. Hashes have the first of these bits set and the second
+//! clear.
 //!
 //! # Ordering pairs
 //!
@@ -201,7 +202,11 @@ impl Place<'_> {
             return Claim::Lost;
         }
         // Acquire: P3. The guard keeps the leaf if others finish it meanwhile.
-        let cell = self.cell().fetch_or(TAKEN, Ordering::Acquire);
+        let mut cell = self.cell().load(Ordering::Acquire);
+        if cell == EMPTY {
+            // Acquire: P3.
+            cell = self.cell().fetch_or(TAKEN, Ordering::Acquire);
+        }
         if full {
             self.order.finish_above(self.number, guard);
         }

@@ -27,6 +27,11 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// Whether its roster or its time says that it is not to be active any more. If so, [`settle`](Self::settle) it.
+    pub(super) fn is_over(&self, now: Timestamp) -> bool {
+        now > self.expires_after || self.roster.active.status() != MeterStatus::Open
+    }
+
     /// Its state at `now`, settled first: an active session of a closed roster is closed, one past its time expires.
     pub(super) fn settle(&self, now: Timestamp, expired: &Counter) -> MeterStatus {
         let status = self.meter.status();

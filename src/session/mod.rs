@@ -257,9 +257,9 @@ impl<C: Clock> SessionStore<C> {
         if agent.is_some_and(|agent| *agent != session.request.agent) {
             return Err(SessionError::AgentMismatch);
         }
-        match session.settle(now, &shared.expired) {
-            MeterStatus::Open => {}
-            shut => return Err(SessionError::of_status(shut)),
+        // Whether its own meter is open is asked once, below.
+        if session.is_over(now) {
+            return Err(SessionError::of_status(session.settle(now, &shared.expired)));
         }
         let asked = tools.len() as u64;
         if let Some(index) = session.request.tools.first_unauthorized(tools) {
