@@ -1,6 +1,6 @@
 //! Races of the map: what one thread publishes, replaces or removes while another looks.
 
-use loom_tests::{bounded, exhaustive};
+use loom_tests::{bounded, exhaustive, long};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use tollgate::map::{ShardedMap, Step};
@@ -249,6 +249,43 @@ fn map_insert_into_the_slot_of_an_entry_that_came_and_went() {
 }
 
 #[test]
+fn map_insert_under_a_turn_that_has_moved_on() {
+    // Too many steps to exhaust.
+    bounded(|order| {
+        // The turn's slot is free again when one reads it, and the turn somewhere else.
+        let map = map(&[]);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let come_and_go = move || {
+            two.insert(2, Box::new(2));
+            two.remove(&2);
+            two.pin().try_insert(1, Box::new(20)).is_ok()
+        };
+        let (first, second) = order.race(move || one.pin().try_insert(1, Box::new(10)).is_ok(), come_and_go);
+        assert!(first ^ second);
+        assert_eq!(keys(&map), [1]);
+    });
+}
+
+#[test]
+#[cfg_attr(tollgate_loom, ignore = "takes many minutes: run it by name after a change to raw::line")]
+fn map_insert_remove_insert_by_three_threads_keeps_one() {
+    long(|order| {
+        // The turn's slot is filled, and freed by a removal that the turn may overtake.
+        let map = map(&[3, 2]);
+        let [one, two, three] = [(); 3].map(|()| Arc::clone(&map));
+        let move_on = move || {
+            two.remove(&3);
+            two.pin().try_insert(1, Box::new(20)).is_ok()
+        };
+        let remove = move || drop(three.remove(&2));
+        let insert = move || one.pin().try_insert(1, Box::new(10)).is_ok();
+        let ((first, second), ()) = order.race(move || order.race(insert, move_on), remove);
+        assert!(first ^ second);
+        assert_eq!(keys(&map).iter().filter(|&&key| key == 1).count(), 1);
+    });
+}
+
+#[test]
 fn map_remove_reinsert_iterate_meets_a_key_once() {
     exhaustive(|order| {
         let map = map(&[1, 2]);
@@ -322,6 +359,21 @@ fn map_grow_remove() {
         let remove = move || (two.remove(&2).map(|value| *value), read(&two, 2));
         let (_, seen) = order.race(move || drop(one.insert(3, Box::new(3))), remove);
         assert_eq!((seen, keys(&map)), ((Some(2), None), vec![1, 3]));
+    });
+}
+
+#[test]
+fn map_grow_insert_into_a_slot_that_became_free() {
+    bounded(|order| {
+        // One has found the line full; the other makes room in it, and means to use that.
+        let map = map(&[1, 2]);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let make_room = move || {
+            two.remove(&2);
+            two.insert(4, Box::new(4));
+        };
+        order.race(move || drop(one.insert(3, Box::new(3))), make_room);
+        assert_eq!(keys(&map), [1, 3, 4]);
     });
 }
 

@@ -13,13 +13,14 @@
 //! A slot that is settled changes by compare-exchange only, so each change of an entry is one of a slot, and a reader
 //! needs nothing else. What remains is that two inserts of one key must not take two slots:
 //!
-//! - `turn` is a version and the index of *the* slot that the next insert may fill. It moves on, and its version up, only
-//!   when that slot was seen filled.
-//! - An insert reads the turn, then what its slot holds, then the turn again, unchanged; then it looks for the key in all
-//!   slots, and then exchanges what the turn's slot held for the new node (the linearization point). Had another insert
-//!   filled a slot of this line meanwhile, it would have filled this one first.
-//! - That a slot is free again is not enough to fool that exchange: a removal stamps the slot with the turn's version, and
-//!   a removal from the turn's own slot moves the version up first, so no slot ever holds the same stamp twice.
+//! - `turn` is a version and the index of *the* slot that the next insert may fill, or of none. It is given, with the next
+//!   version, to a slot that was seen free, and moves on only when that slot was seen filled.
+//! - An insert reads the turn, then looks for the key in all slots, and then exchanges what the turn's slot held for the new
+//!   node (the linearization point). Had another insert filled a slot of this line meanwhile, it would have filled this one
+//!   first.
+//! - That the slot was filled and is free again does not fool that exchange: a removal stamps the slot with the turn's
+//!   version, and a removal from the turn's own slot moves the version up first. So no slot holds the same stamp twice, and
+//!   a stamp below the turn's version says that the slot was free when the turn came to it, and is still.
 //!
 //! *Replace* and *remove* exchange the slot of the entry (their linearization points).
 //!
@@ -28,9 +29,12 @@
 //! - P1 a slot is filled (Release) and read (Acquire): a node's fields before any reader that meets it.
 //!   Models: `map_insert_get`, `map_replace_get_never_misses`.
 //! - P8 the turn moves on (Release) after its slot was seen filled, and is read (Acquire) before the slots: who has the
-//!   turn sees every entry that came before. A stamp is written (Release) after its version was read, and read (Acquire)
-//!   before the turn is read again: who sees the stamp sees the version. Models:
-//!   `map_insert_insert_of_one_key_keeps_one`, `map_insert_into_the_slot_of_a_removed_entry`.
+//!   turn sees every entry that came before it. A removal reads the turn after it saw (Acquire) the entry, which was
+//!   inserted under the turn, so its stamp is not below that one's version. Models:
+//!   `map_insert_insert_of_one_key_keeps_one`, `map_insert_under_a_turn_that_has_moved_on`,
+//!   `map_insert_remove_insert_by_three_threads_keeps_one`.
+//! - P9 a line is settled, or said to have moved (Release), after the slots are filled that stand for it, and both are
+//!   read (Acquire) before those. Models: `map_grow_insert_get`, `map_grow_remove`.
 
 use super::epoch::{self, Guard};
 use crate::sync::{AtomicPtr, AtomicU64, MODEL, Ordering};
@@ -103,6 +107,11 @@ impl<N> Word<N> {
         self.is_set() && !self.has(FREE | CHAIN)
     }
 
+    /// The stamp of a free slot that is not frozen.
+    fn stamp(self) -> Option<u64> {
+        (self.0.addr() & FLAGS == FREE).then(|| (self.0.addr() >> FLAGS.count_ones()) as u64)
+    }
+
     /// Whether this is an entry with this tag.
     fn matches(self, tag: usize) -> bool {
         debug_assert!(self.is_set(), "a line is read only when it is settled");
@@ -135,17 +144,19 @@ struct Turn(u64);
 
 impl Turn {
     const INDEX_BITS: u32 = 20;
+    /// The index of no slot.
+    const NONE: usize = (1 << Self::INDEX_BITS) - 1;
     const UNSETTLED: Self = Self(0);
     /// The entries have moved to the table after.
     const MOVED: Self = Self(u64::MAX);
 
     fn new(version: u64, index: usize) -> Self {
-        assert!(index >> Self::INDEX_BITS == 0, "a million keys have the same hash");
+        assert!(index <= Self::NONE, "a million keys have the same hash");
         Self(version << Self::INDEX_BITS | index as u64)
     }
 
     fn index(self) -> usize {
-        (self.0 & ((1 << Self::INDEX_BITS) - 1)) as usize
+        self.0 as usize & Self::NONE
     }
 
     fn version(self) -> u64 {
@@ -231,7 +242,7 @@ impl<N> Line<N> {
     pub(super) fn with(mut words: impl Iterator<Item = Word<N>>) -> Self {
         let slots = std::array::from_fn(|_| AtomicPtr::new(words.next().unwrap_or(Word::free(0)).0));
         debug_assert!(words.next().is_none());
-        Self { turn: AtomicU64::new(Turn::new(1, 0).0), slots }
+        Self { turn: AtomicU64::new(Turn::new(1, Turn::NONE).0), slots }
     }
 
     /// Whether the entries of this line's keys are here. If so, they stay until they are frozen.
@@ -255,7 +266,7 @@ impl<N> Line<N> {
 
     /// Opens a line that was filled.
     pub(super) fn settle(&self) {
-        let first = Turn::new(1, 0).0;
+        let first = Turn::new(1, Turn::NONE).0;
         // Release: P9. On failure, another thread has settled the line.
         let _ = self.turn.compare_exchange(Turn::UNSETTLED.0, first, Ordering::Release, Ordering::Relaxed);
     }
@@ -376,20 +387,17 @@ impl<N> Line<N> {
                 line = unsafe { epoch::deref(next) };
                 before += SLOTS;
             };
-            // Relaxed: the slots were read before (P8), so a version that the stamp of the turn's has seen is seen here.
-            let now = Turn(self.turn.load(Ordering::Relaxed));
-            if now == Turn::MOVED {
-                return Err(Frozen);
-            }
-            let (slot, word) = match held {
-                Some(held) if now == turn => held,
-                _ => continue,
-            };
-            match free {
-                _ if word.has(FROZEN) || last.has(FROZEN) => return Err(Frozen),
-                next if word.has(FREE) => return Ok(Spot::Open(Open { head: self, turn, slot, word, next })),
-                Some(free) => _ = self.pass(turn, free),
-                None => return Ok(Spot::Full(&line.slots[SLOTS - 1], last)),
+            let held = held.map(|(slot, word)| (slot, word, word.stamp()));
+            match (held, free) {
+                _ if turn == Turn::MOVED || last.has(FROZEN) => return Err(Frozen),
+                (Some((_, word, _)), _) if word.has(FROZEN) => return Err(Frozen),
+                (Some((slot, word, Some(stamp))), next) if stamp < turn.version() => {
+                    return Ok(Spot::Open(Open { head: self, turn, slot, word, next }));
+                }
+                // It was filled and freed since: the turn has moved on.
+                (Some((_, _, Some(_))), _) => {}
+                (_, Some(free)) => _ = self.pass(turn, free),
+                (_, None) => return Ok(Spot::Full(&line.slots[SLOTS - 1], last)),
             }
         }
     }
@@ -401,7 +409,7 @@ impl<N> Line<N> {
         Some(unsafe { epoch::deref(next) })
     }
 
-    /// Moves the turn, whose slot was seen filled, to slot `index`. False if another thread has moved it.
+    /// Moves the turn, whose slot was seen filled, to slot `index`, which was seen free, or to none. False if another thread has moved it.
     fn pass(&self, turn: Turn, index: usize) -> bool {
         // Release: P8.
         self.turn.compare_exchange(turn.0, turn.pass_to(index).0, Ordering::Release, Ordering::Relaxed).is_ok()
@@ -553,7 +561,7 @@ impl<N> Taken<'_, N> {
     /// Frees the slot. False if the node is not there any more.
     pub(super) fn remove(&self) -> bool {
         let stamp = loop {
-            // Relaxed: the node was read before (P8), so this is not older than the turn that it was inserted at.
+            // Relaxed: the node was read before (P8), so this is not older than the turn that it was inserted under.
             let turn = Turn(self.head.turn.load(Ordering::Relaxed));
             if turn == Turn::MOVED {
                 return false;
@@ -561,7 +569,7 @@ impl<N> Taken<'_, N> {
             if turn.index() != self.index {
                 break turn.version();
             }
-            if self.head.pass(turn, self.index) {
+            if self.head.pass(turn, Turn::NONE) {
                 break turn.version() + 1;
             }
         };
