@@ -266,7 +266,9 @@ impl<N> Line<N> {
 
     /// Opens a line that was filled.
     pub(super) fn settle(&self) {
-        let first = Turn::new(1, Turn::NONE).0;
+        // An empty line's first slot is free; of another, the first insert finds one. Acquire: P1.
+        let empty = Word(self.slots[0].load(Ordering::Acquire)).stamp().is_some();
+        let first = Turn::new(1, if empty { 0 } else { Turn::NONE }).0;
         // Release: P9. On failure, another thread has settled the line.
         let _ = self.turn.compare_exchange(Turn::UNSETTLED.0, first, Ordering::Release, Ordering::Relaxed);
     }
