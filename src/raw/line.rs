@@ -129,6 +129,12 @@ impl<N> Word<N> {
         self.has(CHAIN).then(|| self.0.map_addr(|address| address & !FLAGS).cast())
     }
 
+    /// As [`next`](Self::next), borrowed: read from a line that the guard protects.
+    fn follow(self, _guard: &Guard) -> Option<&Line<N>> {
+        // SAFETY: a table owns its chains (invariant 5), and the guard protects the table.
+        self.next().map(|next| unsafe { epoch::deref(next) })
+    }
+
     fn frozen(self) -> Self {
         Self(self.0.map_addr(|address| address | FROZEN))
     }
@@ -259,8 +265,7 @@ impl<N> Line<N> {
 
     /// Says that the entries have been copied to the table after.
     pub(super) fn set_moved(&self) {
-        // Release: P9. A swap, not a store, so that it has one place among the
-        // exchanges of those who still move the turn.
+        // Release: P9. A swap, not a store, so that it has one place among the exchanges of those who still move the turn.
         self.turn.swap(Turn::MOVED.0, Ordering::Release);
     }
 
@@ -273,20 +278,20 @@ impl<N> Line<N> {
         let _ = self.turn.compare_exchange(Turn::UNSETTLED.0, first, Ordering::Release, Ordering::Relaxed);
     }
 
-    /// The slots with their indices and what they hold, of this line and those that it goes on to.
+    /// What the slots hold, of this line and those that it goes on to.
     fn walk<'g>(&'g self, guard: &'g Guard) -> Walk<'g, N> {
-        Walk { line: self, at: 0, before: 0, _guard: guard }
+        Walk { line: self, at: 0, guard }
     }
 
     /// The entries. Weakly consistent, but for a line that is frozen.
     pub(super) fn words<'g>(&'g self, guard: &'g Guard) -> impl Iterator<Item = Word<N>> {
-        self.walk(guard).map(|(.., word)| word).filter(|word| word.is_entry()).map(Word::thawed)
+        self.walk(guard).filter(|word| word.is_entry()).map(Word::thawed)
     }
 
     /// The entries at one instant: that between two looks at all slots that saw the same. No slot holds a word twice while
     /// the guard lives, so none has changed in between.
     pub(super) fn snapshot(&self, guard: &Guard) -> Vec<Word<N>> {
-        let look = || self.walk(guard).map(|(.., word)| word).collect::<Vec<_>>();
+        let look = || self.walk(guard).collect::<Vec<_>>();
         let mut before = look();
         loop {
             let mut after = look();
@@ -311,18 +316,11 @@ impl<N> Line<N> {
     ///
     /// The line's entries are protected by `guard` (invariant 1).
     #[inline]
-    pub(super) unsafe fn get<'g>(&'g self, tag: usize, _guard: &'g Guard, is: impl Fn(&N) -> bool) -> Option<&'g N> {
-        let mut line = self;
-        loop {
-            let words = line.read();
-            // SAFETY: nodes of this line (the caller's promise).
-            if let Some(at) = unsafe { first(&words, tag, &is) } {
-                // SAFETY: as above.
-                return Some(unsafe { epoch::deref(words[at].node()) });
-            }
-            // SAFETY: reached from a table that the guard protects, which owns its chains (invariant 5).
-            line = unsafe { epoch::deref(words[SLOTS - 1].next()?) };
-        }
+    pub(super) unsafe fn get<'g>(&'g self, tag: usize, guard: &'g Guard, is: impl Fn(&N) -> bool) -> Option<&'g N> {
+        // SAFETY: the caller's promise.
+        let taken = unsafe { self.scan(tag, guard, is) }?;
+        // SAFETY: a node of this line (the caller's promise).
+        Some(unsafe { epoch::deref(taken.node()) })
     }
 
     /// The live entry with this tag for which `is` holds, where it is; `Err` if it is frozen.
@@ -333,26 +331,35 @@ impl<N> Line<N> {
     pub(super) unsafe fn find<'g>(
         &'g self,
         tag: usize,
-        _guard: &'g Guard,
+        guard: &'g Guard,
         is: impl Fn(&N) -> bool,
     ) -> Result<Option<Taken<'g, N>>, Frozen> {
+        // SAFETY: the caller's promise.
+        unsafe { self.scan(tag, guard, is) }.map(Taken::thawed).transpose()
+    }
+
+    /// As [`find`](Self::find), frozen or not.
+    ///
+    /// # Safety
+    ///
+    /// As for [`get`](Self::get).
+    #[inline]
+    unsafe fn scan<'g>(&'g self, tag: usize, guard: &'g Guard, is: impl Fn(&N) -> bool) -> Option<Taken<'g, N>> {
         let (mut line, mut before) = (self, 0);
         loop {
             let words = line.read();
             // SAFETY: nodes of this line (the caller's promise).
             if let Some(at) = unsafe { first(&words, tag, &is) } {
-                return self.taken(line, at, before, words[at]).map(Some);
+                return Some(self.taken(line, before, at, words[at]));
             }
-            let Some(next) = words[SLOTS - 1].next() else { return Ok(None) };
-            // SAFETY: reached from a table that the guard protects, which owns its chains (invariant 5).
-            line = unsafe { epoch::deref(next) };
+            line = words[SLOTS - 1].follow(guard)?;
             before += SLOTS;
         }
     }
 
-    fn taken<'g>(&'g self, line: &'g Self, at: usize, before: usize, word: Word<N>) -> Result<Taken<'g, N>, Frozen> {
-        let taken = Taken { head: self, slot: &line.slots[at], index: before + at, word };
-        if word.has(FROZEN) { Err(Frozen) } else { Ok(taken) }
+    /// An entry of this chain: in slot `at` of a line that has `before` slots before it.
+    fn taken<'g>(&'g self, line: &'g Self, before: usize, at: usize, word: Word<N>) -> Taken<'g, N> {
+        Taken { head: self, slot: &line.slots[at], index: before + at, word }
     }
 
     /// As [`find`](Self::find), and where the entry would be inserted.
@@ -363,7 +370,7 @@ impl<N> Line<N> {
     pub(super) unsafe fn seek<'g>(
         &'g self,
         tag: usize,
-        _guard: &'g Guard,
+        guard: &'g Guard,
         is: impl Fn(&N) -> bool,
     ) -> Result<Spot<'g, N>, Frozen> {
         loop {
@@ -374,7 +381,7 @@ impl<N> Line<N> {
                 let words = line.read();
                 // SAFETY: nodes of this line (the caller's promise).
                 if let Some(at) = unsafe { first(&words, tag, &is) } {
-                    return self.taken(line, at, before, words[at]).map(Spot::Taken);
+                    return self.taken(line, before, at, words[at]).thawed().map(Spot::Taken);
                 }
                 let mut frees = mask(&words, |word| word.has(FREE));
                 if let Some(at) = turn.index().checked_sub(before).filter(|&at| at < SLOTS) {
@@ -384,9 +391,8 @@ impl<N> Line<N> {
                 if free.is_none() && frees != 0 {
                     free = Some(before + frees.trailing_zeros() as usize);
                 }
-                let Some(next) = words[SLOTS - 1].next() else { break words[SLOTS - 1] };
-                // SAFETY: reached from a table that the guard protects, which owns its chains (invariant 5).
-                line = unsafe { epoch::deref(next) };
+                let Some(next) = words[SLOTS - 1].follow(guard) else { break words[SLOTS - 1] };
+                line = next;
                 before += SLOTS;
             };
             let held = held.map(|(slot, word)| (slot, word, word.stamp()));
@@ -404,14 +410,8 @@ impl<N> Line<N> {
         }
     }
 
-    fn next<'g>(&'g self, _guard: &'g Guard) -> Option<&'g Self> {
-        // Acquire: P1, of the line that it goes on to.
-        let next = Word(self.slots[SLOTS - 1].load(Ordering::Acquire)).next()?;
-        // SAFETY: reached from a table that the guard protects, which owns its chains (invariant 5).
-        Some(unsafe { epoch::deref(next) })
-    }
-
-    /// Moves the turn, whose slot was seen filled, to slot `index`, which was seen free, or to none. False if another thread has moved it.
+    /// Moves the turn, whose slot was seen filled, to slot `index`, which was seen free, or to none. False if another
+    /// thread has moved it.
     fn pass(&self, turn: Turn, index: usize) -> bool {
         // Release: P8.
         self.turn.compare_exchange(turn.0, turn.pass_to(index).0, Ordering::Release, Ordering::Relaxed).is_ok()
@@ -433,10 +433,10 @@ impl<N> Line<N> {
         let mut entries = Vec::with_capacity(SLOTS);
         let mut line = self;
         loop {
-            let words = line.slots.iter().map(|slot| freeze_slot(slot).thawed());
-            entries.extend(words.filter(|word| word.is_entry()));
-            // Only now: it may have been full and gone on before its last slot was frozen.
-            let Some(next) = line.next(guard) else { return entries };
+            let words = line.slots.each_ref().map(freeze_slot);
+            entries.extend(words.into_iter().filter(|word| word.is_entry()).map(Word::thawed));
+            // As it was frozen: it may have been full and gone on just before.
+            let Some(next) = words[SLOTS - 1].follow(guard) else { return entries };
             line = next;
         }
     }
@@ -510,26 +510,19 @@ fn fill_slot<N>(slot: &AtomicPtr<N>, word: Word<N>) -> bool {
 struct Walk<'g, N> {
     line: &'g Line<N>,
     at: usize,
-    /// Slots of the lines before this one.
-    before: usize,
-    _guard: &'g Guard,
+    guard: &'g Guard,
 }
 
-impl<'g, N> Iterator for Walk<'g, N> {
-    type Item = (usize, &'g AtomicPtr<N>, Word<N>);
+impl<N> Iterator for Walk<'_, N> {
+    type Item = Word<N>;
 
-    fn next(&mut self) -> Option<Self::Item> {
+    fn next(&mut self) -> Option<Word<N>> {
         loop {
-            let slot = self.line.slots.get(self.at)?;
             // Acquire: P1, and what is written in the line that it goes on to.
-            let word = Word(slot.load(Ordering::Acquire));
-            let Some(next) = word.next() else {
-                self.at += 1;
-                return Some((self.before + self.at - 1, slot, word));
-            };
-            // SAFETY: reached from a table that the guard protects, which owns its chains (invariant 5).
-            self.line = unsafe { epoch::deref(next) };
-            (self.at, self.before) = (0, self.before + SLOTS);
+            let word = Word(self.line.slots.get(self.at)?.load(Ordering::Acquire));
+            self.at += 1;
+            let Some(next) = word.follow(self.guard) else { return Some(word) };
+            (self.line, self.at) = (next, 0);
         }
     }
 }
@@ -549,6 +542,11 @@ impl<N> Drop for Line<N> {
 }
 
 impl<N> Taken<'_, N> {
+    /// Itself, if it is not frozen.
+    fn thawed(self) -> Result<Self, Frozen> {
+        if self.word.has(FROZEN) { Err(Frozen) } else { Ok(self) }
+    }
+
     pub(super) fn node(&self) -> *mut N {
         self.word.node()
     }

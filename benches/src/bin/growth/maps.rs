@@ -8,10 +8,10 @@ use crate::shared::text::{grouped, nanos, short};
 use crate::stage::{Line, Stage};
 use benches::Hasher;
 use benches::contender::limit::Private;
-use benches::load::{Cursors, each, in_batches, key, pick};
+use benches::load::{each, in_batches, key};
 use benches::plain::Table;
 use benches::workload::Job;
-use benches::workload::map::{Fill, Get, Put, Store};
+use benches::workload::map::{Fill, Put, Store, get_hit};
 use std::time::Duration;
 use tollgate::map::ShardedMap;
 
@@ -25,39 +25,8 @@ type Own = ShardedMap<u128, u64, Hasher>;
 type Index = scc::HashIndex<u128, u64, Hasher>;
 type Shards = dashmap::DashMap<u128, u64, Hasher>;
 type Floor = Private<Table<u128, u64>>;
-
-/// Gets of keys that are there.
-struct Gets<S> {
-    store: S,
-    cursors: Cursors,
-    live: u64,
-}
-
-impl<S> Job for Gets<S>
-where
-    S: Store<u128>,
-    for<'a> S::Pin<'a>: Get<u128>,
-{
-    fn run(&self, thread: usize, operations: u64) -> u64 {
-        in_batches(self.cursors.take(thread, operations), S::PER_PIN, |batch| {
-            let mut pin = self.store.pin(thread);
-            each(batch, |n| pin.get(key(0, pick(thread, n, self.live))))
-        })
-    }
-
-    fn check(&self, operations: u64, sum: u64) -> Result<(), String> {
-        if sum == operations { Ok(()) } else { Err(format!("{sum} of {operations} keys were found")) }
-    }
-}
-
-fn gets<S>(live: u64) -> Box<dyn Job>
-where
-    S: Store<u128>,
-    for<'a> S::Pin<'a>: Get<u128>,
-{
-    let store = S::filled(Fill { threads: 1, live, own: false });
-    Box::new(Gets { store, cursors: Cursors::new(1), live })
-}
+/// Sets a map with so many entries up, for so many threads.
+type Make = fn(u64, usize) -> Box<dyn Job>;
 
 /// What filling an empty map costs.
 struct Filled {
@@ -104,14 +73,14 @@ where
 
 /// Gets, one thread.
 pub(crate) fn get(stage: &Stage) -> Result<Curve, String> {
-    let makers: [fn(u64) -> Box<dyn Job>; 4] = [gets::<Own>, gets::<Index>, gets::<Shards>, gets::<Floor>];
+    let makers: [Make; 4] = [get_hit::<Own>, get_hit::<Index>, get_hit::<Shards>, get_hit::<Floor>];
     let mut points = Vec::new();
     for live in SIZES {
         stage.progress.say(&grouped(live));
         let before = heap::in_use();
-        let own = makers[0](live);
+        let own = makers[0](live, 1);
         let bytes = heap::in_use().zip(before).map(|(after, before)| after.saturating_sub(before));
-        let others = makers[1..].iter().map(|make| make(live));
+        let others = makers[1..].iter().map(|make| make(live, 1));
         let lines: Vec<_> = [own].into_iter().chain(others).map(|job| Line::new(job, 1)).collect();
         let size = bytes.map_or(String::new(), |bytes| format!("{} MiB", short(bytes as f64 / f64::from(1 << 20))));
         points.push(Point { place: live as f64, name: grouped(live), figures: stage.nanos(&lines)?, more: vec![size] });
