@@ -21,7 +21,7 @@
 //! Lock-free; a failed exchange means that another call was admitted. Without a 128-bit compare-and-swap in the
 //! hardware, `portable-atomic` falls back to a lock.
 
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, saturating_nanos};
 use crate::error::ConfigError;
 use crate::sync::{AtomicU128, Ordering};
 use std::fmt;
@@ -142,9 +142,13 @@ pub enum Denied {
 /// ```
 pub struct Meter {
     word: AtomicU128,
-    layout: Layout,
-    limits: Limits,
+    budget: u64,
+    /// Calls that a window admits.
+    window_limit: u64,
+    /// Length of a window in nanoseconds; zero without a rate limit.
+    window: u64,
     origin: Timestamp,
+    layout: Layout,
 }
 
 /// Where the fields are in the word.
@@ -171,7 +175,8 @@ fn bits(value: u64) -> u32 {
 }
 
 fn low(word: u128, bits: u8) -> u64 {
-    (word & ((1 << bits) - 1)) as u64
+    let above = u64::MAX.checked_shl(bits.into()).unwrap_or(0);
+    word as u64 & !above
 }
 
 impl Layout {
@@ -224,6 +229,11 @@ impl Layout {
         // The layout leaves a bit for this.
         if whole << self.tick == nanos { whole } else { whole + 1 }
     }
+
+    /// Ticks as nanoseconds, if they are less than 2^64.
+    fn nanos(self, ticks: u64) -> Option<u64> {
+        ticks.checked_mul(1 << self.tick)
+    }
 }
 
 impl Meter {
@@ -236,13 +246,26 @@ impl Meter {
     pub fn new(limits: Limits, now: Timestamp) -> Result<Self, ConfigError> {
         let layout = Layout::new(&limits)?;
         let state = State { status: Status::Open, calls: 0, window_calls: 0, start: 0 };
-        Ok(Self { word: AtomicU128::new(layout.pack(state)), layout, limits, origin: now })
+        let word = AtomicU128::new(layout.pack(state));
+        let rate = limits.rate.unwrap_or(Rate { calls: 0, window: Duration::ZERO });
+        let window = saturating_nanos(rate.window);
+        Ok(Self { word, budget: limits.budget, window_limit: rate.calls, window, origin: now, layout })
     }
 
     /// What the meter holds its callers to.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        self.limits
+        let limits = Limits::new(self.budget);
+        if self.has_rate() { limits.with_rate(self.window_limit, Duration::from_nanos(self.window)) } else { limits }
+    }
+
+    /// When it was made: its first window begins there.
+    pub(crate) fn made_at(&self) -> Timestamp {
+        self.origin
+    }
+
+    fn has_rate(&self) -> bool {
+        self.window != 0
     }
 
     /// Admits a batch of `calls`, all or nothing. An empty batch is admitted by any open meter and consumes nothing.
@@ -351,18 +374,17 @@ impl Meter {
         if asked == 0 {
             return Ok(state);
         }
-        let Limits { budget, rate } = self.limits;
-        if asked > budget - state.calls {
-            return Err(Denied::Budget { asked, limit: budget, used: state.calls });
+        if asked > self.budget - state.calls {
+            return Err(Denied::Budget { asked, limit: self.budget, used: state.calls });
         }
         let calls = state.calls + asked;
-        let Some(Rate { calls: limit, .. }) = rate else {
+        if !self.has_rate() {
             return Ok(State { calls, ..state });
-        };
+        }
+        let limit = self.window_limit;
         let (used, start) = self.window(state, now);
         if asked > limit.saturating_sub(used) {
-            let end = || u64::try_from(self.window_end(start)).unwrap_or(u64::MAX);
-            let retry_at = (asked <= limit).then(|| Timestamp::from_nanos(end()));
+            let retry_at = (asked <= limit).then(|| self.window_end(start));
             return Err(Denied::Rate { asked, limit, used, retry_at });
         }
         Ok(State { calls, window_calls: used + asked, start, ..state })
@@ -370,8 +392,11 @@ impl Meter {
 
     /// Calls in the window of `now`, and its start: a new window, if the last one has ended.
     fn window(&self, state: State, now: Timestamp) -> (u64, u64) {
-        if u128::from(now.as_nanos()) >= self.window_end(state.start) {
-            (0, self.layout.ticks(self.since_origin(now)))
+        let now = self.since_origin(now);
+        // A window that begins after the last timestamp, by rounding, has not ended.
+        let lasted = self.layout.nanos(state.start).and_then(|start| now.checked_sub(start));
+        if lasted.is_some_and(|lasted| lasted >= self.window) {
+            (0, self.layout.ticks(now))
         } else {
             (state.window_calls, state.start)
         }
@@ -381,21 +406,21 @@ impl Meter {
         now.as_nanos().saturating_sub(self.origin.as_nanos())
     }
 
-    /// In nanoseconds since the Unix epoch, and wider than a timestamp: a window may end after the last of them.
-    fn window_end(&self, start: u64) -> u128 {
-        let window = self.limits.rate.map_or(0, |rate| rate.window.as_nanos());
-        u128::from(self.origin.as_nanos()) + (u128::from(start) << self.layout.tick) + window
+    /// When a window ends, the last timestamp at most.
+    fn window_end(&self, start: u64) -> Timestamp {
+        let start = self.layout.nanos(start).unwrap_or(u64::MAX);
+        self.origin.saturating_add(Duration::from_nanos(start.saturating_add(self.window)))
     }
 
     fn spent(&self, state: State, now: Timestamp) -> Spent {
-        let window_calls = if self.limits.rate.is_some() { self.window(state, now).0 } else { 0 };
-        let remaining = self.limits.budget - state.calls;
+        let window_calls = if self.has_rate() { self.window(state, now).0 } else { 0 };
+        let remaining = self.budget - state.calls;
         Spent { status: state.status, calls: state.calls, remaining, window_calls }
     }
 }
 
 impl fmt::Debug for Meter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Meter").field("limits", &self.limits).field("state", &self.load()).finish()
+        f.debug_struct("Meter").field("limits", &self.limits()).field("state", &self.load()).finish()
     }
 }

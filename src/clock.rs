@@ -69,7 +69,8 @@ impl fmt::Debug for Timestamp {
 
 /// A duration in nanoseconds, or `u64::MAX` if it has more.
 pub(crate) fn saturating_nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    let whole = duration.as_secs().checked_mul(1_000_000_000);
+    whole.and_then(|whole| whole.checked_add(duration.subsec_nanos().into())).unwrap_or(u64::MAX)
 }
 
 /// A source of time. Read once per operation.

@@ -114,11 +114,13 @@ where
     ///
     /// The result is not `Send`, so it cannot be held across an `.await` of a task that moves between threads; held
     /// for long, it delays reclamation for everybody.
+    #[inline]
     pub fn pin(&self) -> Pinned<'_, K, V, S> {
         Pinned { map: self, guard: epoch::pin() }
     }
 
     /// The value of `key`. Lock-free, expected O(1); writes no shared memory.
+    #[inline]
     pub fn get<Q>(&self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
@@ -129,6 +131,7 @@ where
     }
 
     /// Whether `key` is there. Lock-free, expected O(1); writes no shared memory.
+    #[inline]
     pub fn contains_key<Q>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
@@ -215,6 +218,7 @@ where
     ///
     /// Linearized at the load that finds the entry alive; for an absent key, at a moment of the walk at which it was
     /// absent.
+    #[inline]
     pub fn get<Q>(&self, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
@@ -224,6 +228,7 @@ where
     }
 
     /// As [`get`](Self::get), with the key as stored.
+    #[inline]
     pub fn get_key_value<Q>(&self, key: &Q) -> Option<(&K, &V)>
     where
         K: Borrow<Q>,

@@ -54,7 +54,8 @@ const TAGGED: bool = cfg!(all(any(target_arch = "x86_64", target_arch = "aarch64
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("tollgate needs 64-bit pointers: slots carry stamps of their size");
 
-const TAG: usize = if TAGGED { 0xffff << 48 } else { 0 };
+const TAG: usize = if TAGGED { 0xffff << TAG_SHIFT } else { 0 };
+const TAG_SHIFT: u32 = 48;
 
 /// What a slot holds.
 pub(super) struct Word<N>(*mut N);
@@ -74,13 +75,17 @@ impl<N> PartialEq for Word<N> {
 }
 
 /// The bits of a hash that a slot holds: others than those that choose the shard or, in any table that fits in memory,
-/// the line.
+/// the line. Never 0, which is what slots without an entry have there.
+#[inline]
 pub(super) fn tag_of(hash: u64) -> usize {
-    (hash << 16) as usize & TAG
+    let tag = (hash << 16) as usize & TAG;
+    if TAGGED && tag == 0 { 1 << TAG_SHIFT } else { tag }
 }
 
 impl<N> Word<N> {
     fn free(stamp: u64) -> Self {
+        debug_assert!(stamp >> Turn::VERSION_BITS == 0);
+        const { assert!(Turn::VERSION_BITS + FLAGS.count_ones() <= TAG_SHIFT) };
         Self(ptr::without_provenance_mut(((stamp as usize) << FLAGS.count_ones()) | FREE))
     }
 
@@ -113,9 +118,10 @@ impl<N> Word<N> {
     }
 
     /// Whether this is an entry with this tag.
+    #[inline]
     fn matches(self, tag: usize) -> bool {
         debug_assert!(self.is_set(), "a line is read only when it is settled");
-        self.0.addr() & (TAG | FREE | CHAIN) == tag
+        if TAGGED { (self.0.addr() ^ tag) >> TAG_SHIFT == 0 } else { self.is_entry() }
     }
 
     /// The node of an entry.
@@ -150,6 +156,7 @@ struct Turn(u64);
 
 impl Turn {
     const INDEX_BITS: u32 = 20;
+    const VERSION_BITS: u32 = u64::BITS - Self::INDEX_BITS;
     /// The index of no slot.
     const NONE: usize = (1 << Self::INDEX_BITS) - 1;
     const UNSETTLED: Self = Self(0);
@@ -317,6 +324,31 @@ impl<N> Line<N> {
     /// The line's entries are protected by `guard` (invariant 1).
     #[inline]
     pub(super) unsafe fn get<'g>(&'g self, tag: usize, guard: &'g Guard, is: impl Fn(&N) -> bool) -> Option<&'g N> {
+        let mut line = self;
+        loop {
+            let words = line.read();
+            // The last one with this tag; which slot that is, no branch can predict.
+            let hit = words.iter().fold(ptr::null_mut(), |hit, word| if word.matches(tag) { word.0 } else { hit });
+            if !hit.is_null() {
+                // SAFETY: a node of this line (the caller's promise).
+                let node = unsafe { epoch::deref(Word(hit).node()) };
+                if is(node) {
+                    return Some(node);
+                }
+                // SAFETY: the caller's promise.
+                return unsafe { self.get_among_alike(tag, guard, is) };
+            }
+            line = words[SLOTS - 1].follow(guard)?;
+        }
+    }
+
+    /// As [`get`](Self::get), where more than one entry may have this tag.
+    ///
+    /// # Safety
+    ///
+    /// As for [`get`](Self::get).
+    #[cold]
+    unsafe fn get_among_alike<'g>(&'g self, tag: usize, guard: &'g Guard, is: impl Fn(&N) -> bool) -> Option<&'g N> {
         // SAFETY: the caller's promise.
         let taken = unsafe { self.scan(tag, guard, is) }?;
         // SAFETY: a node of this line (the caller's promise).
@@ -328,6 +360,7 @@ impl<N> Line<N> {
     /// # Safety
     ///
     /// As for [`get`](Self::get), and the line is settled.
+    #[inline]
     pub(super) unsafe fn find<'g>(
         &'g self,
         tag: usize,
@@ -367,6 +400,7 @@ impl<N> Line<N> {
     /// # Safety
     ///
     /// As for [`find`](Self::find).
+    #[inline]
     pub(super) unsafe fn seek<'g>(
         &'g self,
         tag: usize,

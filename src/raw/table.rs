@@ -140,6 +140,7 @@ impl<K, V> Lines<K, V> {
         unsafe { std::slice::from_raw_parts(self.first, self.len) }
     }
 
+    #[inline]
     fn line(&self, hash: u64) -> &Line<Node<K, V>> {
         let at = hash as usize & (self.len - 1);
         // SAFETY: below `len`, as a power of two's mask says.
@@ -188,7 +189,7 @@ impl<K, V> Drop for Lines<K, V> {
 pub(crate) struct Table<K, V, S> {
     /// Read by every operation and written when a shard grows: not padded.
     shards: Box<[AtomicPtr<Lines<K, V>>]>,
-    /// How far the hash is shifted to leave the shard's number.
+    /// How far half the hash is shifted to leave the shard's number: half, as nothing can be shifted by all 64 bits.
     shift: u32,
     hasher: S,
     /// Invariant: a table that is seen as one of a subtype could be given what it does not hold.
@@ -224,14 +225,15 @@ impl<K, V, S> Table<K, V, S> {
         let count = shards.clamp(1, 1 << 12).next_power_of_two();
         let shard = || AtomicPtr::new(epoch::alloc(Lines::empty(1)));
         let shards = (0..count).map(|_| shard()).collect();
-        Self { shards, shift: u64::BITS - count.ilog2(), hasher, _entries: PhantomData }
+        Self { shards, shift: u64::BITS - 1 - count.ilog2(), hasher, _entries: PhantomData }
     }
 
+    #[inline]
     fn shard(&self, hash: u64) -> &AtomicPtr<Lines<K, V>> {
-        // A shift by all 64 bits leaves nothing: one shard.
-        &self.shards[hash.checked_shr(self.shift).unwrap_or(0) as usize]
+        &self.shards[((hash / 2) >> self.shift) as usize]
     }
 
+    #[inline]
     fn lines<'g>(&self, shard: &AtomicPtr<Lines<K, V>>, _guard: &'g Guard) -> &'g Lines<K, V> {
         // Acquire: P1, of the lines.
         // SAFETY: never null, and loaded under the guard (invariant 1).
@@ -239,6 +241,7 @@ impl<K, V, S> Table<K, V, S> {
     }
 
     /// The live entry with this hash for which `is` holds. Writes nothing.
+    #[inline]
     pub(crate) fn get<'g>(
         &'g self,
         hash: u64,
@@ -264,11 +267,13 @@ impl<K, V, S> Table<K, V, S> {
 
 impl<K: Hash, V, S: BuildHasher> Table<K, V, S> {
     /// The hash of a key, as all operations want it.
+    #[inline]
     pub(crate) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
         self.hasher.hash_one(key)
     }
 
     /// The settled line of this hash, and the lines that it is of.
+    #[inline]
     fn settled<'g>(&'g self, hash: u64, guard: &'g Guard) -> (&'g Lines<K, V>, &'g Line<Node<K, V>>) {
         let lines = self.lines(self.shard(hash), guard);
         let line = lines.line(hash);
@@ -279,6 +284,7 @@ impl<K: Hash, V, S: BuildHasher> Table<K, V, S> {
     }
 
     /// The live entry with this hash for which `is` holds, to be replaced or removed.
+    #[inline]
     pub(crate) fn find<'g>(
         &'g self,
         hash: u64,

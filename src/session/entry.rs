@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::{SessionInfo, SessionRequest, Status, Usage};
+use super::{SessionInfo, SessionRequest, Status, Tools, Usage};
 use crate::budget::{Meter, Spent, Status as MeterStatus};
 use crate::clock::Timestamp;
 use crate::map::ShardedMap;
@@ -15,14 +15,20 @@ pub(super) struct Roster {
     /// Active sessions, against the cap per agent.
     pub(super) active: Meter,
     pub(super) members: ShardedMap<Uuid, ()>,
+    pub(super) agent: Uuid,
+    /// Those of its first session. The others that ask for the same share them, and the cache lines they are in.
+    pub(super) tools: Tools,
 }
 
+/// All that an admission reads of a session alone is in the entry itself, two cache lines.
 pub(super) struct Session {
+    /// Made when the session was.
     pub(super) meter: Meter,
     pub(super) roster: Arc<Roster>,
-    pub(super) created_at: Timestamp,
     /// The last instant at which it is alive.
     pub(super) expires_after: Timestamp,
+    /// As the request has them.
+    pub(super) tools: Tools,
     pub(super) request: Arc<SessionRequest>,
 }
 
@@ -77,11 +83,11 @@ impl Session {
         };
         SessionInfo {
             id,
-            agent: self.request.agent,
+            agent: self.roster.agent,
             status,
             usage: self.usage(self.meter.spent_at(now), now),
             budget: self.request.budget,
-            created_at: self.created_at,
+            created_at: self.meter.made_at(),
             expires_after: self.expires_after,
             request: Arc::clone(&self.request),
         }

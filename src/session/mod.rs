@@ -205,17 +205,21 @@ impl<C: Clock> SessionStore<C> {
         }
         let meter = Meter::new(request.limits(), now)?;
         let id = self.shared.fresh_id();
-        let roster = shared.enlist(id, request.agent, now)?;
+        let roster = shared.enlist(id, &request, now)?;
         if let Err(full) = shared.find_room(now) {
             roster.members.pin().remove(&id);
             let _ = roster.active.refund(1, Timestamp::ZERO);
-            shared.disband(request.agent, &roster);
+            shared.disband(&roster);
             return Err(full);
         }
         let expires_after = now.saturating_add(request.time_limit);
         let sweep_at = expires_after.saturating_add(Duration::from_nanos(1));
         let closed_meanwhile = Arc::clone(&roster);
-        let session = Session { meter, roster, created_at: now, expires_after, request: Arc::new(request) };
+        if request.tools == roster.tools {
+            request.tools = roster.tools.clone();
+        }
+        let tools = request.tools.clone();
+        let session = Session { meter, roster, expires_after, tools, request: Arc::new(request) };
         shared.sessions.pin().insert(id, session);
         shared.queue.add(id, sweep_at);
         shared.created.add(1);
@@ -254,7 +258,7 @@ impl<C: Clock> SessionStore<C> {
         let now = now.max(shared.queue.high_water());
         let sessions = shared.sessions.pin();
         let session = sessions.get(id).ok_or(SessionError::NotFound)?;
-        if agent.is_some_and(|agent| *agent != session.request.agent) {
+        if agent.is_some_and(|agent| *agent != session.roster.agent) {
             return Err(SessionError::AgentMismatch);
         }
         // Whether its own meter is open is asked once, below.
@@ -262,7 +266,7 @@ impl<C: Clock> SessionStore<C> {
             return Err(SessionError::of_status(session.settle(now, &shared.expired)));
         }
         let asked = tools.len() as u64;
-        if let Some(index) = session.request.tools.first_unauthorized(tools) {
+        if let Some(index) = session.tools.first_unauthorized(tools) {
             // The budget comes before the tools, and a session that was shut meanwhile before both.
             let spent = session.meter.spent_at(now);
             return Err(match spent.status {
@@ -341,7 +345,7 @@ impl<C: Clock> SessionStore<C> {
         shared.settle_members(&roster, now);
         // The linearization point. A roster that is shut was closed by another call.
         let closed = roster.active.shut(MeterStatus::Closed).map_or(0, |spent| spent.calls);
-        shared.drop_roster(agent, &roster);
+        shared.drop_roster(&roster);
         shared.closed.add(closed);
         for (id, ()) in roster.members.pin().iter() {
             shared.bring_forward(*id, now);

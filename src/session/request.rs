@@ -4,16 +4,19 @@
 
 use crate::budget::Limits;
 use crate::error::{ConfigError, positive};
+use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
 /// The tools that a session may call. An empty list allows nothing; everything is allowed only by name.
+///
+/// Cheap to clone: clones share the names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tools {
     /// Every tool.
     Any,
     /// These and no others, by exact name.
-    Only(Box<[Box<str>]>),
+    Only(Arc<[Box<str>]>),
 }
 
 impl Tools {
@@ -91,7 +94,7 @@ impl SessionRequest {
             budget: 1_000,
             time_limit: Duration::from_secs(3_600),
             rate: None,
-            tools: Tools::Only(Box::default()),
+            tools: Tools::Only(Arc::default()),
             intent: String::new(),
             delegation_chain: Vec::new(),
             sensitivity_ceiling: Sensitivity::default(),

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::entry::{Roster, Session};
-use super::{SessionError, Swept};
+use super::{SessionError, SessionRequest, Swept};
 use crate::budget::{Denied, Limits, Meter, Status as MeterStatus};
 use crate::clock::{Clock, Timestamp};
 use crate::deadline::{DeadlineQueue, Next};
@@ -48,9 +48,14 @@ impl<C: Clock> Shared<C> {
     }
 
     /// Takes a place for session `id` on its agent's roster.
-    pub(super) fn enlist(&self, id: Uuid, agent: Uuid, now: Timestamp) -> Result<Arc<Roster>, SessionError> {
+    pub(super) fn enlist(
+        &self,
+        id: Uuid,
+        request: &SessionRequest,
+        now: Timestamp,
+    ) -> Result<Arc<Roster>, SessionError> {
         loop {
-            let roster = self.roster(agent)?;
+            let roster = self.roster(request)?;
             // A member before it is counted, so that whoever closes the roster after it was counted finds it.
             roster.members.pin().insert(id, ());
             let mut admitted = roster.active.admit(1, now);
@@ -60,39 +65,41 @@ impl<C: Clock> Shared<C> {
             }
             match admitted {
                 Ok(_) => return Ok(roster),
-                Err(Denied::Shut(_)) => self.drop_roster(&agent, &roster),
+                Err(Denied::Shut(_)) => self.drop_roster(&roster),
                 Err(_) => {
                     roster.members.pin().remove(&id);
-                    self.disband(agent, &roster);
+                    self.disband(&roster);
                     return Err(SessionError::TooManySessions { max: self.sessions_per_agent });
                 }
             }
         }
     }
 
-    pub(super) fn roster(&self, agent: Uuid) -> Result<Arc<Roster>, SessionError> {
+    fn roster(&self, request: &SessionRequest) -> Result<Arc<Roster>, SessionError> {
+        let agent = request.agent;
         if let Some(roster) = self.rosters.get(&agent) {
             return Ok(roster);
         }
         let active = Meter::new(Limits::new(self.sessions_per_agent), Timestamp::ZERO)?;
         let members = ShardedMap::with_shards_and_hasher(1, random_state());
         let rosters = self.rosters.pin();
-        let roster = match rosters.try_insert(agent, Arc::new(Roster { active, members })) {
+        let roster = Arc::new(Roster { active, members, agent, tools: request.tools.clone() });
+        let roster = match rosters.try_insert(agent, roster) {
             Ok(roster) => Arc::clone(roster),
             Err(exists) => Arc::clone(exists.current),
         };
         Ok(roster)
     }
 
-    pub(super) fn drop_roster(&self, agent: &Uuid, roster: &Arc<Roster>) {
-        self.rosters.pin().remove_if(agent, |other| Arc::ptr_eq(other, roster));
+    pub(super) fn drop_roster(&self, roster: &Arc<Roster>) {
+        self.rosters.pin().remove_if(&roster.agent, |other| Arc::ptr_eq(other, roster));
     }
 
     /// Drops a roster that nobody is on any more.
-    pub(super) fn disband(&self, agent: Uuid, roster: &Arc<Roster>) {
+    pub(super) fn disband(&self, roster: &Arc<Roster>) {
         // Shutting it tells a `create` that is at it to start anew.
         if roster.members.is_empty() && roster.active.shut_if(MeterStatus::Closed, |spent| spent.calls == 0).is_ok() {
-            self.drop_roster(&agent, roster);
+            self.drop_roster(roster);
         }
     }
 
@@ -144,7 +151,7 @@ impl<C: Clock> Shared<C> {
             if sessions.remove(id).is_some() {
                 removed += 1;
                 session.roster.members.pin().remove(id);
-                self.disband(session.request.agent, &session.roster);
+                self.disband(&session.roster);
                 let _ = self.room.refund(1, Timestamp::ZERO);
             }
             Next::Drop
