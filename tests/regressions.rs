@@ -1,11 +1,16 @@
 //! One test for each bug that was found and fixed, named after what must not happen again.
 
+use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 use tollgate::budget::{Denied, Limits, Meter};
 use tollgate::clock::{ManualClock, Timestamp};
 use tollgate::fifo::FifoMap;
+use tollgate::hash::RandomState;
+use tollgate::map::ShardedMap;
 use tollgate::revocation::{RevocationConfig, RevocationSet, Standing};
 use tollgate::session::{SessionConfig, SessionError, SessionRequest, SessionStore};
 use uuid::Uuid;
@@ -115,4 +120,36 @@ fn a_refused_session_leaves_no_agent_behind() {
     store.close(&id).unwrap();
     store.sweep(9);
     assert_eq!((store.stats().agents, store.stats().live), (0, 0));
+}
+
+/// `Hash` is a safe trait: one that breaks its rules may lose entries, but nothing may be freed twice.
+#[test]
+fn a_hash_that_changes_its_mind_frees_nothing_twice() {
+    static DRAWN: AtomicU64 = AtomicU64::new(0);
+
+    #[derive(PartialEq, Eq)]
+    struct Fickle(u64);
+
+    impl Hash for Fickle {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            DRAWN.fetch_add(1, Ordering::Relaxed).hash(state);
+        }
+    }
+
+    let counted = Arc::new(());
+    let map = ShardedMap::with_shards_and_hasher(1, RandomState::with_seeds(1, 2, 3, 4));
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            let (map, counted) = (&map, &counted);
+            scope.spawn(move || {
+                for number in 0..10_000 {
+                    assert!(map.insert(Fickle(thread << 32 | number), Arc::clone(counted)).is_none());
+                }
+            });
+        }
+    });
+    assert_eq!(Arc::strong_count(&counted), 40_001);
+    assert_eq!(map.len(), 40_000);
+    drop(map);
+    assert_eq!(Arc::strong_count(&counted), 1);
 }

@@ -8,7 +8,7 @@
 //! | `FREE` and a stamp | no entry |
 //! | a pointer and 16 bits of its hash | an entry |
 //! | `CHAIN` and a pointer | in the last slot only: the line is full and goes on there, that slot's entry first |
-//! | any of the last three, and `FROZEN` | never changes again: the table has grown, look there |
+//! | any of the last three, and `FROZEN` | never changes again: the table has grown, look there. An entry's says in which half |
 //!
 //! A slot that is settled changes by compare-exchange only, so each change of an entry is one of a slot, and a reader
 //! needs nothing else. What remains is that two inserts of one key must not take two slots:
@@ -37,149 +37,12 @@
 //!   read (Acquire) before those. Models: `map_grow_insert_get`, `map_grow_remove`.
 
 use super::epoch::{self, Guard};
+use super::word::{TAG, Turn, Word};
 use crate::sync::{AtomicPtr, AtomicU64, MODEL, Ordering};
 use std::ptr;
 
 /// Slots of a line: with the turn, they fill 64 bytes.
 pub(super) const SLOTS: usize = if MODEL { 2 } else { 7 };
-
-const FROZEN: usize = 1;
-const FREE: usize = 2;
-const CHAIN: usize = 4;
-const FLAGS: usize = FROZEN | FREE | CHAIN;
-
-/// Where pointers leave their upper 16 bits to us; elsewhere, every entry of a line is compared by its key. (On Android
-/// the allocator uses them, on other architectures the kernel may.)
-const TAGGED: bool = cfg!(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(target_os = "android")));
-#[cfg(not(target_pointer_width = "64"))]
-compile_error!("tollgate needs 64-bit pointers: slots carry stamps of their size");
-
-const TAG: usize = if TAGGED { 0xffff << TAG_SHIFT } else { 0 };
-const TAG_SHIFT: u32 = 48;
-
-/// What a slot holds.
-pub(super) struct Word<N>(*mut N);
-
-impl<N> Clone for Word<N> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<N> Copy for Word<N> {}
-
-impl<N> PartialEq for Word<N> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-
-/// The bits of a hash that a slot holds: others than those that choose the shard or, in any table that fits in memory,
-/// the line. Never 0, which is what slots without an entry have there.
-#[inline]
-pub(super) fn tag_of(hash: u64) -> usize {
-    let tag = (hash << 16) as usize & TAG;
-    if TAGGED && tag == 0 { 1 << TAG_SHIFT } else { tag }
-}
-
-impl<N> Word<N> {
-    fn free(stamp: u64) -> Self {
-        debug_assert!(stamp >> Turn::VERSION_BITS == 0);
-        const { assert!(Turn::VERSION_BITS + FLAGS.count_ones() <= TAG_SHIFT) };
-        Self(ptr::without_provenance_mut(((stamp as usize) << FLAGS.count_ones()) | FREE))
-    }
-
-    pub(super) fn entry(node: *mut N, tag: usize) -> Self {
-        const { assert!(align_of::<N>() > FLAGS) };
-        // Invariant 4.
-        assert!(node.addr() & TAG == 0, "the allocator hands out addresses of more than 48 bits");
-        Self(node.map_addr(|address| address | tag))
-    }
-
-    fn chain(line: *mut Line<N>) -> Self {
-        Self(line.cast::<N>().map_addr(|address| address | CHAIN))
-    }
-
-    fn has(self, flag: usize) -> bool {
-        self.0.addr() & flag != 0
-    }
-
-    fn is_set(self) -> bool {
-        !self.0.is_null()
-    }
-
-    fn is_entry(self) -> bool {
-        self.is_set() && !self.has(FREE | CHAIN)
-    }
-
-    /// The stamp of a free slot that is not frozen.
-    fn stamp(self) -> Option<u64> {
-        (self.0.addr() & FLAGS == FREE).then(|| (self.0.addr() >> FLAGS.count_ones()) as u64)
-    }
-
-    /// Whether this is an entry with this tag.
-    #[inline]
-    fn matches(self, tag: usize) -> bool {
-        debug_assert!(self.is_set(), "a line is read only when it is settled");
-        if TAGGED { (self.0.addr() ^ tag) >> TAG_SHIFT == 0 } else { self.is_entry() }
-    }
-
-    /// The node of an entry.
-    pub(super) fn node(self) -> *mut N {
-        debug_assert!(self.is_entry());
-        self.0.map_addr(|address| address & !(TAG | FLAGS))
-    }
-
-    /// The line that a full one goes on to.
-    fn next(self) -> Option<*mut Line<N>> {
-        self.has(CHAIN).then(|| self.0.map_addr(|address| address & !FLAGS).cast())
-    }
-
-    /// As [`next`](Self::next), borrowed: read from a line that the guard protects.
-    fn follow(self, _guard: &Guard) -> Option<&Line<N>> {
-        // SAFETY: a table owns its chains (invariant 5), and the guard protects the table.
-        self.next().map(|next| unsafe { epoch::deref(next) })
-    }
-
-    fn frozen(self) -> Self {
-        Self(self.0.map_addr(|address| address | FROZEN))
-    }
-
-    fn thawed(self) -> Self {
-        Self(self.0.map_addr(|address| address & !FROZEN))
-    }
-}
-
-/// A version and the index of a slot, in one word.
-#[derive(Clone, Copy, PartialEq)]
-struct Turn(u64);
-
-impl Turn {
-    const INDEX_BITS: u32 = 20;
-    const VERSION_BITS: u32 = u64::BITS - Self::INDEX_BITS;
-    /// The index of no slot.
-    const NONE: usize = (1 << Self::INDEX_BITS) - 1;
-    const UNSETTLED: Self = Self(0);
-    /// The entries have moved to the table after.
-    const MOVED: Self = Self(u64::MAX);
-
-    fn new(version: u64, index: usize) -> Self {
-        assert!(index <= Self::NONE, "a million keys have the same hash");
-        Self(version << Self::INDEX_BITS | index as u64)
-    }
-
-    fn index(self) -> usize {
-        self.0 as usize & Self::NONE
-    }
-
-    fn version(self) -> u64 {
-        self.0 >> Self::INDEX_BITS
-    }
-
-    fn pass_to(self, index: usize) -> Self {
-        Self::new(self.version() + 1, index)
-    }
-}
 
 /// See the module. All zero bytes are a line that is not settled.
 #[repr(C, align(64))]
@@ -218,6 +81,13 @@ pub(super) enum Spot<'g, N> {
 /// The table has grown: look in the lines that took the place of this one.
 #[derive(Debug)]
 pub(super) struct Frozen;
+
+/// The line that a full one goes on to, by its last slot.
+#[inline]
+fn follow<N>(last: Word<N>, _guard: &Guard) -> Option<&Line<N>> {
+    // SAFETY: read from a line that the guard protects, which owns what it goes on to (invariant 5).
+    last.next().map(|next: *mut Line<N>| unsafe { epoch::deref(next) })
+}
 
 /// The words for which `is` holds, a bit for each.
 #[inline]
@@ -338,7 +208,7 @@ impl<N> Line<N> {
                 // SAFETY: the caller's promise.
                 return unsafe { self.get_among_alike(tag, guard, is) };
             }
-            line = words[SLOTS - 1].follow(guard)?;
+            line = follow(words[SLOTS - 1], guard)?;
         }
     }
 
@@ -385,7 +255,7 @@ impl<N> Line<N> {
             if let Some(at) = unsafe { first(&words, tag, &is) } {
                 return Some(self.taken(line, before, at, words[at]));
             }
-            line = words[SLOTS - 1].follow(guard)?;
+            line = follow(words[SLOTS - 1], guard)?;
             before += SLOTS;
         }
     }
@@ -417,7 +287,7 @@ impl<N> Line<N> {
                 if let Some(at) = unsafe { first(&words, tag, &is) } {
                     return self.taken(line, before, at, words[at]).thawed().map(Spot::Taken);
                 }
-                let mut frees = mask(&words, |word| word.has(FREE));
+                let mut frees = mask(&words, Word::is_free);
                 if let Some(at) = turn.index().checked_sub(before).filter(|&at| at < SLOTS) {
                     held = Some((&line.slots[at], words[at]));
                     frees &= !(1 << at);
@@ -425,14 +295,14 @@ impl<N> Line<N> {
                 if free.is_none() && frees != 0 {
                     free = Some(before + frees.trailing_zeros() as usize);
                 }
-                let Some(next) = words[SLOTS - 1].follow(guard) else { break words[SLOTS - 1] };
+                let Some(next) = follow(words[SLOTS - 1], guard) else { break words[SLOTS - 1] };
                 line = next;
                 before += SLOTS;
             };
             let held = held.map(|(slot, word)| (slot, word, word.stamp()));
             match (held, free) {
-                _ if turn == Turn::MOVED || last.has(FROZEN) => return Err(Frozen),
-                (Some((_, word, _)), _) if word.has(FROZEN) => return Err(Frozen),
+                _ if turn == Turn::MOVED || last.is_frozen() => return Err(Frozen),
+                (Some((_, word, _)), _) if word.is_frozen() => return Err(Frozen),
                 (Some((slot, word, Some(stamp))), next) if stamp < turn.version() => {
                     return Ok(Spot::Open(Open { head: self, turn, slot, word, next }));
                 }
@@ -462,22 +332,27 @@ impl<N> Line<N> {
         }
     }
 
-    /// Freezes every slot, so that the line never changes again, and returns its entries.
-    pub(super) fn freeze(&self, guard: &Guard) -> Vec<Word<N>> {
+    /// Freezes every slot, so that the line never changes again, and returns its entries, frozen. Which half of the table
+    /// after each goes to is decided by `goes_up`, once, whoever asks: a user's `Hash` may answer differently next time.
+    ///
+    /// # Safety
+    ///
+    /// The line's entries are protected by `guard` (invariant 1) until it is frozen.
+    pub(super) unsafe fn freeze(&self, guard: &Guard, goes_up: impl Fn(&N) -> bool) -> Vec<Word<N>> {
         let mut entries = Vec::with_capacity(SLOTS);
         let mut line = self;
         loop {
-            let words = line.slots.each_ref().map(freeze_slot);
-            entries.extend(words.into_iter().filter(|word| word.is_entry()).map(Word::thawed));
+            // SAFETY: the caller's promise.
+            let words = line.slots.each_ref().map(|slot| unsafe { freeze_slot(slot, &goes_up) });
+            entries.extend(words.into_iter().filter(|word| word.is_entry()));
             // As it was frozen: it may have been full and gone on just before.
-            let Some(next) = words[SLOTS - 1].follow(guard) else { return entries };
+            let Some(next) = follow(words[SLOTS - 1], guard) else { return entries };
             line = next;
         }
     }
 
     /// Fills an unsettled line with these entries. Others may be at it with the same ones.
-    pub(super) fn fill(&self, words: Vec<Word<N>>) {
-        let mut words = words.into_iter();
+    pub(super) fn fill(&self, mut words: impl Iterator<Item = Word<N>>) {
         let (last, slots) = self.slots.split_last().expect("a line has slots");
         for slot in slots {
             fill_slot(slot, words.next().unwrap_or(Word::free(0)));
@@ -519,15 +394,21 @@ impl<N> Line<N> {
     }
 }
 
-/// Freezes a slot and returns what it holds.
-fn freeze_slot<N>(slot: &AtomicPtr<N>) -> Word<N> {
+/// Freezes a slot and returns what it then holds.
+///
+/// # Safety
+///
+/// As for [`Line::freeze`].
+unsafe fn freeze_slot<N>(slot: &AtomicPtr<N>, goes_up: impl Fn(&N) -> bool) -> Word<N> {
     // Acquire: what is frozen is copied, and read to be copied to the right place.
     let mut word = Word(slot.load(Ordering::Acquire));
-    while !word.has(FROZEN) {
-        let (from, to) = (word.0, word.frozen().0);
+    while !word.is_frozen() {
+        // SAFETY: an entry of the line, which was not frozen yet (the caller's promise).
+        let upwards = word.is_entry() && goes_up(unsafe { epoch::deref(word.node()) });
+        let frozen = if upwards { word.frozen_upwards() } else { word.frozen() };
         // AcqRel: publishes again what another thread published; Acquire as above.
-        match slot.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => return word,
+        match slot.compare_exchange(word.0, frozen.0, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return frozen,
             Err(now) => word = Word(now),
         }
     }
@@ -555,7 +436,7 @@ impl<N> Iterator for Walk<'_, N> {
             // Acquire: P1, and what is written in the line that it goes on to.
             let word = Word(self.line.slots.get(self.at)?.load(Ordering::Acquire));
             self.at += 1;
-            let Some(next) = word.follow(self.guard) else { return Some(word) };
+            let Some(next) = follow(word, self.guard) else { return Some(word) };
             (self.line, self.at) = (next, 0);
         }
     }
@@ -565,7 +446,7 @@ impl<N> Drop for Line<N> {
     /// Frees the lines that this one goes on to, and no nodes.
     fn drop(&mut self) {
         // Relaxed: access is exclusive. One by one, not by recursion: a chain may be long.
-        let mut next = Word(self.slots[SLOTS - 1].load(Ordering::Relaxed)).next();
+        let mut next = Word(self.slots[SLOTS - 1].load(Ordering::Relaxed)).next::<Self>();
         while let Some(line) = next {
             // SAFETY: the table's own (invariant 5), and access is exclusive (invariant 6).
             let line = unsafe { epoch::take(line) };
@@ -578,7 +459,7 @@ impl<N> Drop for Line<N> {
 impl<N> Taken<'_, N> {
     /// Itself, if it is not frozen.
     fn thawed(self) -> Result<Self, Frozen> {
-        if self.word.has(FROZEN) { Err(Frozen) } else { Ok(self) }
+        if self.word.is_frozen() { Err(Frozen) } else { Ok(self) }
     }
 
     pub(super) fn node(&self) -> *mut N {

@@ -6,6 +6,7 @@
 //! | [`link`] | an atomic pointer with tag bits |
 //! | [`line`] | a bucket of a hash table: a cache line of tagged pointers to entries |
 //! | [`table`] | a sharded hash table of lines that grows without stopping anybody |
+//! | [`word`] | what a slot of such a line holds |
 //! | [`stack`] | a stack that can be sealed |
 //! | [`order`] | which sequence numbers are alive: a trie of bits that are only ever set |
 //!
@@ -32,3 +33,4 @@ pub(crate) mod link;
 pub(crate) mod order;
 pub(crate) mod stack;
 pub(crate) mod table;
+mod word;

@@ -21,10 +21,12 @@
 //! No step waits for another thread, and none but the allocation of zeroes does work in proportion to the table.
 
 use super::epoch::{self, Guard};
-use super::line::{Frozen, Line, Open, SLOTS, Spot, Taken, Word, tag_of};
-use crate::sync::{AtomicPtr, AtomicU64, MODEL, Ordering};
+use super::line::{Frozen, Line, Open, SLOTS, Spot, Taken};
+use super::word::tag_of;
+use crate::sync::{AtomicPtr, AtomicU64, Counter, MODEL, Ordering};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::hash::{BuildHasher, Hash};
+use std::iter;
 use std::marker::PhantomData;
 use std::ptr;
 
@@ -32,6 +34,8 @@ use std::ptr;
 const SAMPLES: [usize; 2] = [16, 256];
 /// Entries in a hundred slots at which it is. One line in ten goes on to another one then.
 const WELL_FILLED: usize = 64;
+/// Of a shard's lines, this share have to be found full between two looks at how well filled they are.
+const SHARE: u64 = 64;
 /// Lines that an insert moves besides its own while a shard grows.
 const STEPS: usize = if MODEL { 1 } else { 2 };
 /// Lines of a shard at most: the bits of the hash that choose one.
@@ -94,6 +98,8 @@ struct Lines<K, V> {
     prev: AtomicPtr<Lines<K, V>>,
     /// Lines of `prev` below this one have moved, and theirs are settled.
     moved: AtomicU64,
+    /// How often an insert found its line full.
+    full: Counter,
 }
 
 impl<K, V> Lines<K, V> {
@@ -122,14 +128,14 @@ impl<K, V> Lines<K, V> {
             // SAFETY: aligned, and ours.
             unsafe { line.write(Line::unsettled()) };
         }
-        Self { first, len, memory, prev: AtomicPtr::new(prev), moved: AtomicU64::new(0) }
+        Self { first, len, memory, prev: AtomicPtr::new(prev), moved: AtomicU64::new(0), full: Counter::default() }
     }
 
     /// Lines without entries.
     fn empty(len: usize) -> Self {
         let this = Self::unsettled(len, ptr::null_mut());
         for line in this.all() {
-            line.fill(Vec::new());
+            line.fill(iter::empty());
             line.settle();
         }
         this
@@ -157,11 +163,15 @@ impl<K, V> Lines<K, V> {
         (!prev.is_null()).then(|| unsafe { epoch::deref(prev) })
     }
 
-    /// Whether the lines around this one are so full that there should be more.
+    /// Whether the lines around this one, which was found full, are so full that there should be more.
     fn well_filled(&self, hash: u64) -> bool {
         if MODEL {
             // No count, which would only multiply the interleavings. What chains are for is seen in two lines.
             return self.len == 1;
+        }
+        // Not every time: one line in ten is full before they are, and looking costs as much as many inserts.
+        if self.full.next() % (self.len as u64 / SHARE).max(1) != 0 {
+            return false;
         }
         SAMPLES.into_iter().all(|sample| {
             let sample = self.len.min(sample) as u64;
@@ -346,12 +356,12 @@ impl<K: Hash, V, S: BuildHasher> Table<K, V, S> {
         let bit = prev.len as u64;
         let (old, low, high) = (prev.line(at), lines.line(at), lines.line(at | bit));
         if !old.has_moved() {
+            let goes_up = |node: &Node<K, V>| self.hash(&node.key) & bit != 0;
             // SAFETY: not moved under this guard, so the new lines were not open to removals before it (invariant 1).
-            let key = |word: &Word<Node<K, V>>| unsafe { &epoch::deref::<Node<K, V>>(word.node()).key };
-            let entries = old.freeze(guard).into_iter();
-            let (highs, lows): (Vec<_>, Vec<_>) = entries.partition(|word| self.hash(key(word)) & bit != 0);
-            low.fill(lows);
-            high.fill(highs);
+            let entries = unsafe { old.freeze(guard, goes_up) };
+            let half = |upper| entries.iter().filter(move |word| word.goes_up() == upper).map(|word| word.thawed());
+            low.fill(half(false));
+            high.fill(half(true));
             old.set_moved();
         }
         low.settle();
