@@ -191,7 +191,8 @@ impl<K: Send + Sync + 'static> DeadlineQueue<K> {
                     let deadline = top.value.deadline.load(Ordering::Relaxed);
                     let next = if deadline <= now || bucket.key.era < era {
                         swept.visited += 1;
-                        if deadline <= now {
+                        // Relaxed: it is raised already, and later reads are not of an older time (P7).
+                        if deadline <= now && self.dropped_through.load(Ordering::Relaxed) < now {
                             // AcqRel: P7. Not `deadline`: the visitor may drop whatever is due by now.
                             self.dropped_through.fetch_max(now, Ordering::AcqRel);
                         }

@@ -41,9 +41,9 @@ use crate::budget::{Limits, Meter};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::deadline::DeadlineQueue;
 use crate::error::ConfigError;
-use crate::map::ShardedMap;
+use crate::map::{self, ShardedMap};
 use crate::sync::Counter;
-use shared::Shared;
+use shared::{Entry, Shared};
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -162,32 +162,35 @@ impl<T: Id, P: Id, C: Clock> RevocationSet<T, P, C> {
         self.shared.revoke_principal(principal)
     }
 
+    /// Pins this thread and reads the clock, for checks that belong together. Wait-free.
+    pub fn pin(&self) -> Pinned<'_, T, P, C> {
+        self.pin_at(self.shared.clock.now())
+    }
+
+    /// As [`pin`](Self::pin), at a time that the caller has read from the set's clock.
+    pub fn pin_at(&self, now: Timestamp) -> Pinned<'_, T, P, C> {
+        Pinned { shared: &self.shared, tokens: self.shared.tokens.pin(), now, covered: self.shared.forget_at(now) }
+    }
+
     /// What is known of a token by its id. Reads the clock. Lock-free, expected O(1), writes no shared memory.
     pub fn check(&self, token: &T) -> Standing {
-        self.check_at(token, self.shared.clock.now())
+        self.pin().check(token)
     }
 
     /// As [`check`](Self::check), at a time that the caller has read from the set's clock.
     pub fn check_at(&self, token: &T, now: Timestamp) -> Standing {
-        self.shared.check(token, now)
+        self.pin_at(now).check(token)
     }
 
     /// What is known of a token by its id, its principal and its time of issue, which also sees cutoffs. Reads the
     /// clock. Lock-free, expected O(1), writes no shared memory.
     pub fn check_issued(&self, token: &T, principal: &P, issued_at: Timestamp) -> Standing {
-        self.check_issued_at(token, principal, issued_at, self.shared.clock.now())
+        self.pin().check_issued(token, principal, issued_at)
     }
 
     /// As [`check_issued`](Self::check_issued), at a time that the caller has read from the set's clock.
     pub fn check_issued_at(&self, token: &T, principal: &P, issued_at: Timestamp, now: Timestamp) -> Standing {
-        // The cutoff first: who dropped it has raised the time that is read last.
-        if self.shared.is_cut_off(principal, issued_at) {
-            return Standing::Revoked;
-        }
-        match self.shared.check(token, now) {
-            Standing::Clear if self.shared.is_behind(now) => Standing::Unknown,
-            standing => standing,
-        }
+        self.pin_at(now).check_issued(token, principal, issued_at)
     }
 
     /// Forgets what has expired, looking at `limit` entries at most. Lock-free, and never in the way of a check.
@@ -216,6 +219,75 @@ impl<T: Id, P: Id, C: Clock> RevocationSet<T, P, C> {
             coarsened: shared.coarsened.get(),
             high_water: shared.queue.high_water(),
         }
+    }
+}
+
+/// A [`RevocationSet`] with this thread pinned, at one time: many checks for one pin and one clock read.
+///
+/// Each check sees what was revoked before it; only what has expired is judged by the time of the pin. Not `Send`, so it
+/// cannot be held across an `.await` of a task that moves between threads; held for long, it delays reclamation for
+/// everybody.
+///
+/// # Examples
+///
+/// ```
+/// use tollgate::clock::Timestamp;
+/// use tollgate::revocation::{RevocationConfig, RevocationSet};
+///
+/// let set = RevocationSet::<_, &str>::new(RevocationConfig::new())?;
+/// set.revoke("token-2", Timestamp::MAX)?;
+///
+/// let pinned = set.pin();
+/// let clear = ["token-1", "token-2", "token-3"].iter().filter(|token| pinned.check(token).is_clear());
+/// assert_eq!(clear.count(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Pinned<'s, T, P, C: Clock = SystemClock> {
+    shared: &'s Shared<T, P, C>,
+    tokens: map::Pinned<'s, T, Entry<P>>,
+    now: Timestamp,
+    /// What was forgotten up to here was not alive any more.
+    covered: Timestamp,
+}
+
+impl<T: Id, P: Id, C: Clock> Pinned<'_, T, P, C> {
+    /// What is known of a token by its id. Lock-free, expected O(1), writes no shared memory.
+    pub fn check(&self, token: &T) -> Standing {
+        let Some(entry) = self.tokens.get(token) else {
+            // Read after the lookup: whoever forgot the token raised it first.
+            return if self.is_behind() { Standing::Unknown } else { Standing::Clear };
+        };
+        if entry.is_revoked() {
+            Standing::Revoked
+        } else if entry.expires_at <= self.now.max(self.shared.queue.high_water()) {
+            Standing::Expired
+        } else {
+            Standing::Clear
+        }
+    }
+
+    /// What is known of a token by its id, its principal and its time of issue, which also sees cutoffs. Lock-free,
+    /// expected O(1), writes no shared memory.
+    pub fn check_issued(&self, token: &T, principal: &P, issued_at: Timestamp) -> Standing {
+        // The cutoff first: who dropped it has raised the time that is read last.
+        if self.shared.is_cut_off(principal, issued_at) {
+            return Standing::Revoked;
+        }
+        match self.check(token) {
+            Standing::Clear if self.is_behind() => Standing::Unknown,
+            standing => standing,
+        }
+    }
+
+    /// Whether something was forgotten that would be alive at the time of the pin: what goes has expired a grace earlier.
+    fn is_behind(&self) -> bool {
+        self.covered < self.shared.queue.dropped_through()
+    }
+}
+
+impl<T, P, C: Clock> fmt::Debug for Pinned<'_, T, P, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pinned").field("now", &self.now).finish_non_exhaustive()
     }
 }
 

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Id, RevocationConfig, RevocationError, Revoked, Standing, Swept};
+use super::{Id, RevocationConfig, RevocationError, Revoked, Swept};
 use crate::budget::{Limits, Meter, Status};
 use crate::clock::{Clock, Timestamp};
 use crate::deadline::{DeadlineQueue, Next};
@@ -80,25 +80,6 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
     /// When something that expires then may be forgotten.
     pub(super) fn forget_at(&self, expires_at: Timestamp) -> Timestamp {
         expires_at.saturating_add(self.config.grace)
-    }
-
-    pub(super) fn check(&self, token: &T, now: Timestamp) -> Standing {
-        if let Some(entry) = self.tokens.pin().get(token) {
-            return if entry.is_revoked() {
-                Standing::Revoked
-            } else if entry.expires_at <= now.max(self.queue.high_water()) {
-                Standing::Expired
-            } else {
-                Standing::Clear
-            };
-        }
-        // Read after the lookup: whoever forgot the token raised it first.
-        if self.is_behind(now) { Standing::Unknown } else { Standing::Clear }
-    }
-
-    /// Whether something was forgotten that would be alive at `now`: what goes has expired a grace earlier.
-    pub(super) fn is_behind(&self, now: Timestamp) -> bool {
-        self.forget_at(now) < self.queue.dropped_through()
     }
 
     pub(super) fn is_cut_off(&self, principal: &P, issued_at: Timestamp) -> bool {

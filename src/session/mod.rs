@@ -27,13 +27,17 @@
 
 #![forbid(unsafe_code)]
 
+mod admission;
 mod entry;
 mod error;
 mod request;
 mod shared;
+mod tools;
 
+pub use admission::Pinned;
 pub use error::SessionError;
-pub use request::{Sensitivity, SessionConfig, SessionRequest, Tools};
+pub use request::{Sensitivity, SessionConfig, SessionRequest};
+pub use tools::{ToolNames, Tools};
 
 use crate::budget::{Limits, Meter, Status as MeterStatus};
 use crate::clock::{Clock, SystemClock, Timestamp};
@@ -230,6 +234,11 @@ impl<C: Clock> SessionStore<C> {
         Ok(id)
     }
 
+    /// Pins this thread, for admissions that belong together. Wait-free.
+    pub fn pin(&self) -> Pinned<'_, C> {
+        Pinned::new(&self.shared)
+    }
+
     /// Admits a batch of tool calls, all or nothing. Lock-free; see the module for its cost and linearization point.
     ///
     /// An empty batch is admitted by any active session and consumes nothing. Without an `agent` the session's owner is
@@ -239,7 +248,7 @@ impl<C: Clock> SessionStore<C> {
     ///
     /// The first limit that refuses, in the module's order. Nothing is consumed.
     pub fn admit<T: AsRef<str>>(&self, id: &Uuid, agent: Option<&Uuid>, tools: &[T]) -> Result<Usage, SessionError> {
-        self.admit_at(id, agent, tools, self.shared.clock.now())
+        self.pin().admit(id, agent, tools)
     }
 
     /// As [`admit`](Self::admit), at a time that the caller has read from the store's clock.
@@ -254,31 +263,7 @@ impl<C: Clock> SessionStore<C> {
         tools: &[T],
         now: Timestamp,
     ) -> Result<Usage, SessionError> {
-        let shared = &*self.shared;
-        let now = now.max(shared.queue.high_water());
-        let sessions = shared.sessions.pin();
-        let session = sessions.get(id).ok_or(SessionError::NotFound)?;
-        if agent.is_some_and(|agent| *agent != session.roster.agent) {
-            return Err(SessionError::AgentMismatch);
-        }
-        // Whether its own meter is open is asked once, below.
-        if session.is_over(now) {
-            return Err(SessionError::of_status(session.settle(now, &shared.expired)));
-        }
-        let asked = tools.len() as u64;
-        if let Some(index) = session.tools.first_unauthorized(tools) {
-            // The budget comes before the tools, and a session that was shut meanwhile before both.
-            let spent = session.meter.spent_at(now);
-            return Err(match spent.status {
-                MeterStatus::Open if asked > spent.remaining => {
-                    SessionError::BudgetExceeded { asked, limit: session.request.budget, used: spent.calls }
-                }
-                MeterStatus::Open => SessionError::ToolNotAuthorized { index },
-                shut => SessionError::of_status(shut),
-            });
-        }
-        let spent = session.meter.admit(asked, now)?;
-        Ok(session.usage(spent, now))
+        self.pin().admit_at(id, agent, tools, now)
     }
 
     /// The session as it is now. Lock-free.

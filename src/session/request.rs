@@ -2,37 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+use super::Tools;
 use crate::budget::Limits;
 use crate::error::{ConfigError, positive};
-use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
-
-/// The tools that a session may call. An empty list allows nothing; everything is allowed only by name.
-///
-/// Cheap to clone: clones share the names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tools {
-    /// Every tool.
-    Any,
-    /// These and no others, by exact name.
-    Only(Arc<[Box<str>]>),
-}
-
-impl Tools {
-    /// These tools and no others.
-    pub fn only<T: Into<Box<str>>>(names: impl IntoIterator<Item = T>) -> Self {
-        Self::Only(names.into_iter().map(Into::into).collect())
-    }
-
-    /// The place of the first name that is not allowed. O(names x tools).
-    pub(super) fn first_unauthorized<T: AsRef<str>>(&self, names: &[T]) -> Option<usize> {
-        match self {
-            Self::Any => None,
-            Self::Only(tools) => names.iter().position(|name| !tools.iter().any(|tool| **tool == *name.as_ref())),
-        }
-    }
-}
 
 /// How sensitive the data may be that a session handles. Carried, not enforced, as upstream does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,7 +68,7 @@ impl SessionRequest {
             budget: 1_000,
             time_limit: Duration::from_secs(3_600),
             rate: None,
-            tools: Tools::Only(Arc::default()),
+            tools: Tools::only::<&str>([]),
             intent: String::new(),
             delegation_chain: Vec::new(),
             sensitivity_ceiling: Sensitivity::default(),

@@ -8,7 +8,7 @@ use crate::workload::revocation::{self, Check, Revocations};
 use crate::workload::session::{self, Admission, Admit, Call, HOUR, Limits, MINUTE, TOOLS};
 use crate::workload::{Entrant, MemoryEntrant, Role, SweepingEntrant};
 use std::time::Duration;
-use tollgate::clock::{Clock, SystemClock, Timestamp};
+use tollgate::clock::Timestamp;
 use tollgate::fifo::FifoMap;
 use tollgate::map::{Pinned, ShardedMap};
 use tollgate::revocation::{RevocationConfig, RevocationSet, Standing};
@@ -113,7 +113,7 @@ pub fn fifo_large() -> Entrant {
 type Set = RevocationSet<u128, u64>;
 
 impl Revocations for Set {
-    type Pin<'a> = SetAt<'a>;
+    type Pin<'a> = tollgate::revocation::Pinned<'a, u128, u64>;
 
     const PER_PIN: u64 = PER_PIN;
 
@@ -130,21 +130,14 @@ impl Revocations for Set {
         while RevocationSet::sweep(self, SWEPT_AT_ONCE).more {}
     }
 
-    fn pin(&self) -> SetAt<'_> {
-        SetAt { set: self, now: SystemClock.now() }
+    fn pin(&self) -> Self::Pin<'_> {
+        self.pin()
     }
 }
 
-/// The set, and the time of a batch of checks.
-#[derive(Debug)]
-pub struct SetAt<'a> {
-    set: &'a Set,
-    now: Timestamp,
-}
-
-impl Check for SetAt<'_> {
+impl Check for tollgate::revocation::Pinned<'_, u128, u64> {
     fn is_revoked(&mut self, id: u128) -> bool {
-        self.set.check_at(&id, self.now) == Standing::Revoked
+        self.check(&id) == Standing::Revoked
     }
 }
 
@@ -170,9 +163,9 @@ pub fn sweeping() -> SweepingEntrant {
 }
 
 impl Admission for SessionStore {
-    type Pin<'a> = &'a Self;
+    type Pin<'a> = tollgate::session::Pinned<'a>;
 
-    const PER_PIN: u64 = u64::MAX;
+    const PER_PIN: u64 = PER_PIN;
 
     fn open(limits: Limits, agents: &[Uuid]) -> (Self, Vec<Uuid>) {
         let store = Self::new(SessionConfig::new()).expect("a capacity");
@@ -184,15 +177,15 @@ impl Admission for SessionStore {
         (store, ids)
     }
 
-    fn pin(&self) -> &Self {
-        self
+    fn pin(&self) -> Self::Pin<'_> {
+        self.pin()
     }
 }
 
-impl Admit for &SessionStore {
+impl Admit for tollgate::session::Pinned<'_> {
     fn admit(&mut self, call: Call<'_>) -> bool {
         // Its own clock, once per call.
-        SessionStore::admit(self, call.session, Some(call.agent), call.tools).is_ok()
+        Self::admit(self, call.session, Some(call.agent), call.tools).is_ok()
     }
 }
 
