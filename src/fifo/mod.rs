@@ -128,10 +128,12 @@ where
         }
         let guard = epoch::pin();
         let mut fallen = Vec::new();
-        let (placed, overtaken) = self.place(key, value, weight, &guard, &mut fallen);
+        // Its number is not known yet. The rest is on its way to memory while its place is looked for.
+        let node = Owned::new(key, Entry { seq: 0, weight, value });
+        let (placed, overtaken) = self.place(node, &guard, &mut fallen);
         self.announce(fallen);
-        if let (Some((key, value)), Some(listen)) = (&overtaken, &self.listener) {
-            listen(key, value, Reason::Capacity);
+        if let (Some(node), Some(listen)) = (&overtaken, &self.listener) {
+            listen(&node.key, &node.value.value, Reason::Capacity);
         }
         Ok(placed)
     }
@@ -257,18 +259,15 @@ where
     /// counts as inserted and evicted.
     fn place<'g>(
         &'g self,
-        key: K,
-        value: V,
-        weight: u64,
+        mut node: Owned<K, Entry<V>>,
         guard: &'g Guard,
         fallen: &mut Fallen<'g, K, V>,
-    ) -> (Placed, Option<(K, V)>) {
-        let hash = self.hash(&key);
+    ) -> (Placed, Option<Owned<K, Entry<V>>>) {
+        let (hash, weight) = (self.hash(&node.key), node.value.weight);
         let mut held = self.room.nothing();
         let mut number = None;
-        let (mut key, mut value) = (key, value);
         loop {
-            let place = self.table.seek(hash, guard, |k, entry| *k == key && self.alive(entry));
+            let place = self.table.seek(hash, guard, |k, entry| *k == node.key && self.alive(entry));
             let found = match &place {
                 Place::Found(found) => Some(found.node()),
                 Place::Vacant(_) => None,
@@ -293,12 +292,12 @@ where
                     number = self.order.place(seq, guard);
                     if number.is_none() {
                         self.counts.add(Reason::Capacity);
-                        return (Placed { seq, replaced: false }, Some((key, value)));
+                        return (Placed { seq, replaced: false }, Some(node));
                     }
                     seq
                 }
             };
-            let node = Owned::new(key, Entry { seq, weight, value });
+            node.value.seq = seq;
             let done = match place {
                 Place::Found(found) => found.replace(node, guard),
                 Place::Vacant(vacant) => vacant.insert(node, guard),
@@ -311,10 +310,7 @@ where
                     }
                     return (Placed { seq, replaced: found.is_some() }, None);
                 }
-                Err(node) => {
-                    let (k, entry) = node.into_parts();
-                    (key, value) = (k, entry.value);
-                }
+                Err(again) => node = again,
             }
         }
     }
@@ -394,7 +390,7 @@ where
             }
         };
         held.slots += 1;
-        if self.warned.first() {
+        if self.warned.get() == 0 && self.warned.first() {
             tracing::warn!(
                 cap = self.room.cap(),
                 max_bytes = self.room.max_bytes(),

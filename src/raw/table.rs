@@ -81,6 +81,13 @@ impl<K, V> std::ops::Deref for Owned<K, V> {
     }
 }
 
+impl<K, V> std::ops::DerefMut for Owned<K, V> {
+    fn deref_mut(&mut self) -> &mut Node<K, V> {
+        // SAFETY: from `alloc`, and ours (invariant 6).
+        unsafe { &mut *self.0 }
+    }
+}
+
 impl<K, V> Drop for Owned<K, V> {
     fn drop(&mut self) {
         // SAFETY: from `alloc`, never published (invariant 6).
