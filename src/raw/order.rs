@@ -173,12 +173,14 @@ impl Place<'_> {
         self.number
     }
 
+    #[inline]
     fn cell(&self) -> &AtomicU64 {
         &self.leaf.cells[digit(self.number, 0)]
     }
 
     /// Says that the number's entry is in the index under `hash`, for its inserter or in its stead. False if the number
     /// was claimed before anybody said so: its inserter is to clean up.
+    #[inline]
     pub(crate) fn publish(&self, hash: u64) -> bool {
         debug_assert_eq!(hash, cell_hash(hash));
         // Release: P3. Relaxed on failure: there is nothing to read behind the cell.
@@ -196,6 +198,7 @@ impl Place<'_> {
     }
 
     /// Kills the number, once.
+    #[inline]
     pub(crate) fn claim(&self, guard: &Guard) -> Claim {
         let (first, full) = set_dead(&self.leaf.head, digit(self.number, 0));
         if !first {
@@ -222,6 +225,7 @@ impl Order {
     }
 
     /// The root, grown until it covers `number`.
+    #[inline]
     fn root<'g>(&self, number: u64, _guard: &'g Guard) -> &'g Inner {
         loop {
             let root = self.root.load();
@@ -268,6 +272,7 @@ impl Order {
     }
 
     /// The place of `number`; none if it and all its neighbours are dead.
+    #[inline]
     pub(crate) fn place<'g>(&'g self, number: u64, guard: &'g Guard) -> Option<Place<'g>> {
         let mut node = self.root(number, guard);
         loop {
@@ -307,6 +312,7 @@ impl Order {
     }
 
     /// As [`first`](Self::first), with its place if that exists.
+    #[inline]
     pub(crate) fn first_place<'g>(&'g self, guard: &'g Guard) -> (u64, Option<Place<'g>>) {
         'restart: loop {
             let mut node = self.root(0, guard);
