@@ -76,6 +76,7 @@ pub(crate) unsafe fn deref<'g, T>(block: *const T) -> &'g T {
 
 #[cfg(not(all(tollgate_loom, not(crossbeam_loom))))]
 mod real {
+    use super::super::blocks;
     use std::cell::Cell;
 
     /// Blocks that a guard retires before it lets the collector run. The engine itself collects by the number of pins, a
@@ -94,8 +95,8 @@ mod real {
 
     impl Guard {
         pub(super) unsafe fn retire<T>(&self, block: *mut T) {
-            // SAFETY: the block came from a box, and this runs once.
-            let free = move || drop(unsafe { Box::from_raw(block) });
+            // SAFETY: the block came from `alloc`, and this runs once.
+            let free = move || unsafe { blocks::discard(block) };
             // SAFETY: unreachable for later pins, by the caller's promise. What is in retired blocks is `Send + 'static`,
             // which the public structures demand, so any thread may drop it at any later time.
             unsafe { self.guard.defer_unchecked(free) }
@@ -111,14 +112,8 @@ mod real {
         }
     }
 
-    pub(super) fn alloc<T>(value: T) -> *mut T {
-        Box::into_raw(Box::new(value))
-    }
-
-    pub(super) unsafe fn take<T>(block: *mut T) -> T {
-        // SAFETY: the block came from a box and nobody else can reach it, by the caller's promise.
-        *unsafe { Box::from_raw(block) }
-    }
+    pub(super) use blocks::put as alloc;
+    pub(super) use blocks::take;
 
     pub(super) fn check<T>(_: *const T) {}
 }

@@ -36,6 +36,7 @@ pub struct Pinned<'s, C: Clock = SystemClock> {
 }
 
 impl<'s, C: Clock> Pinned<'s, C> {
+    #[inline]
     pub(super) fn new(shared: &'s Shared<C>) -> Self {
         Self { shared, sessions: shared.sessions.pin() }
     }
@@ -54,6 +55,7 @@ impl<'s, C: Clock> Pinned<'s, C> {
     /// # Errors
     ///
     /// As for [`SessionStore::admit`].
+    #[inline]
     pub fn admit_at<T: AsRef<str>>(
         &self,
         id: &Uuid,

@@ -34,6 +34,7 @@ pub(super) struct Session {
 
 impl Session {
     /// Whether its roster or its time says that it is not to be active any more. If so, [`settle`](Self::settle) it.
+    #[inline]
     pub(super) fn is_over(&self, now: Timestamp) -> bool {
         now > self.expires_after || self.roster.active.status() != MeterStatus::Open
     }
@@ -66,6 +67,7 @@ impl Session {
         let _ = self.roster.active.refund(1, Timestamp::ZERO);
     }
 
+    #[inline]
     pub(super) fn usage(&self, spent: Spent, now: Timestamp) -> Usage {
         Usage {
             calls_made: spent.calls,

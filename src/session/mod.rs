@@ -235,6 +235,7 @@ impl<C: Clock> SessionStore<C> {
     }
 
     /// Pins this thread, for admissions that belong together. Wait-free.
+    #[inline]
     pub fn pin(&self) -> Pinned<'_, C> {
         Pinned::new(&self.shared)
     }

@@ -1,0 +1,253 @@
+//! Memory for entries: each thread keeps some of what it frees for what it allocates next.
+//!
+//! Reclamation frees hundreds of blocks at once, and the next operations allocate as many of the same sizes again. A
+//! general allocator keeps a few of a size at hand; the rest goes the long way, with a lock, and comes back cold. Here a
+//! block that is freed is the next one of its size that its thread allocates, and neither shares memory with anybody.
+//!
+//! A thread keeps [`KEPT`] blocks of a size at most, which go back to the allocator when it ends: 128 KiB of blocks of
+//! 256 bytes. What is larger than [`LARGEST`], or aligned more strictly than [`ALIGN`], is not kept.
+
+use crate::sync::MODEL;
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::cell::Cell;
+use std::ptr;
+
+/// Blocks of a size that a thread keeps: what one collection frees at most.
+const KEPT: usize = 512;
+const ALIGN: usize = 16;
+/// Sizes are rounded up to this one and a multiple of [`ALIGN`]: common allocators hand out multiples, less a word of their
+/// own.
+const SMALLEST: usize = 24;
+const SIZES: usize = 32;
+const LARGEST: usize = size(SIZES - 1);
+/// Tools that find what is used after it was freed must see it freed.
+const KEEPS: bool = !MODEL && !cfg!(any(miri, tollgate_sanitize));
+
+/// A block that is kept.
+struct Spare {
+    next: *mut Spare,
+}
+
+/// The blocks of one size that a thread keeps, the last one freed first.
+struct Spares {
+    first: Cell<*mut Spare>,
+    count: Cell<usize>,
+}
+
+/// What a thread keeps, by size.
+struct Shelf([Spares; SIZES]);
+
+thread_local! {
+    static SHELF: Shelf = const { Shelf([const { Spares { first: Cell::new(ptr::null_mut()), count: Cell::new(0) } }; SIZES]) };
+}
+
+/// The layout of a `T`'s block.
+const fn layout<T>() -> Layout {
+    let layout = Layout::new::<T>();
+    if !is_kept(layout) {
+        return layout;
+    }
+    layout_at(place(layout))
+}
+
+/// The layout of the blocks at this place of a shelf.
+const fn layout_at(place: usize) -> Layout {
+    match Layout::from_size_align(size(place), ALIGN) {
+        Ok(layout) => layout,
+        Err(_) => panic!("a small size is a layout's"),
+    }
+}
+
+const fn size(place: usize) -> usize {
+    SMALLEST + place * ALIGN
+}
+
+const fn is_kept(layout: Layout) -> bool {
+    KEEPS && layout.size() > 0 && layout.size() <= LARGEST && layout.align() <= ALIGN
+}
+
+/// The place of blocks that have room for this layout.
+const fn place(layout: Layout) -> usize {
+    layout.size().saturating_sub(SMALLEST).div_ceil(ALIGN)
+}
+
+/// Puts a value into a block of its own.
+#[inline]
+pub(super) fn put<T>(value: T) -> *mut T {
+    let layout = const { layout::<T>() };
+    if !is_kept(layout) {
+        return Box::into_raw(Box::new(value));
+    }
+    let spare = SHELF.try_with(|shelf| shelf.0[place(layout)].pop()).unwrap_or(ptr::null_mut());
+    let block = if spare.is_null() { fresh(layout) } else { spare.cast() }.cast::<T>();
+    // SAFETY: of a `T`'s size and alignment, and ours alone.
+    unsafe { block.write(value) };
+    block
+}
+
+/// Takes a value out of its block, and frees that.
+///
+/// # Safety
+///
+/// `block` came from [`put`], nobody else can reach it, and nobody uses it afterwards.
+#[inline]
+pub(super) unsafe fn take<T>(block: *mut T) -> T {
+    let layout = const { layout::<T>() };
+    if !is_kept(layout) {
+        // SAFETY: `put` made it from a box.
+        return *unsafe { Box::from_raw(block) };
+    }
+    // SAFETY: the value was written by `put`, and is not used in the block again.
+    let value = unsafe { block.read() };
+    // SAFETY: of this layout, and no longer used.
+    unsafe { give_back(block.cast(), layout) }
+    value
+}
+
+/// Drops a value in its block, and frees that.
+///
+/// # Safety
+///
+/// As for [`take`].
+#[inline]
+pub(super) unsafe fn discard<T>(block: *mut T) {
+    let layout = const { layout::<T>() };
+    if !is_kept(layout) {
+        // SAFETY: `put` made it from a box.
+        return drop(unsafe { Box::from_raw(block) });
+    }
+    // SAFETY: the value was written by `put`, and is not used again.
+    unsafe { block.drop_in_place() };
+    // SAFETY: of this layout, and no longer used.
+    unsafe { give_back(block.cast(), layout) }
+}
+
+/// Keeps a block, or frees it.
+///
+/// # Safety
+///
+/// It was allocated with this layout, which is one that is kept, and is no longer used.
+unsafe fn give_back(block: *mut Spare, layout: Layout) {
+    // SAFETY: the caller's promise.
+    let is_kept = SHELF.try_with(|shelf| unsafe { shelf.0[place(layout)].push(block) });
+    if !is_kept.unwrap_or(false) {
+        // SAFETY: the caller's promise.
+        unsafe { dealloc(block.cast(), layout) }
+    }
+}
+
+#[cold]
+fn fresh(layout: Layout) -> *mut u8 {
+    // SAFETY: the layout is not empty.
+    let block = unsafe { alloc(layout) };
+    if block.is_null() {
+        handle_alloc_error(layout);
+    }
+    block
+}
+
+impl Spares {
+    /// The last one that was freed, or null.
+    fn pop(&self) -> *mut Spare {
+        let first = self.first.get();
+        if !first.is_null() {
+            // SAFETY: a block that is kept was written by `push`, and is this thread's alone.
+            self.first.set(unsafe { (*first).next });
+            self.count.set(self.count.get() - 1);
+        }
+        first
+    }
+
+    /// Keeps a block. False if there are enough.
+    ///
+    /// # Safety
+    ///
+    /// The block is of these spares' layout, which has room for a pointer, and is no longer used.
+    unsafe fn push(&self, block: *mut Spare) -> bool {
+        let count = self.count.get();
+        if count == KEPT {
+            return false;
+        }
+        // SAFETY: the caller's promise.
+        unsafe { block.write(Spare { next: self.first.get() }) };
+        self.first.set(block);
+        self.count.set(count + 1);
+        true
+    }
+}
+
+impl Drop for Shelf {
+    fn drop(&mut self) {
+        for (place, spares) in self.0.iter().enumerate() {
+            loop {
+                let block = spares.pop();
+                if block.is_null() {
+                    break;
+                }
+                // SAFETY: allocated with the layout of these spares, and no longer used.
+                unsafe { dealloc(block.cast(), layout_at(place)) }
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(any(miri, tollgate_sanitize))))]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    /// Runs in a thread of its own, which keeps nothing yet.
+    fn alone(test: impl FnOnce() + Send) {
+        thread::scope(|scope| scope.spawn(test).join().expect("the test does not panic"));
+    }
+
+    fn free<T>(block: *mut T) -> T {
+        // SAFETY: the tests take each block once.
+        unsafe { take(block) }
+    }
+
+    #[test]
+    fn the_last_block_freed_is_the_next_of_its_size() {
+        alone(|| {
+            let (first, second) = (put([1_u64; 3]), put([2_u64; 3]));
+            assert_eq!((free(first), free(second)), ([1; 3], [2; 3]));
+            assert!(put([0_u64; 4]).addr() != second.addr(), "of another size");
+            assert_eq!(put([3_u64; 2]).addr(), second.addr(), "of the same when rounded up");
+            assert_eq!(put([4_u64; 3]).addr(), first.addr());
+        });
+    }
+
+    #[test]
+    fn a_thread_keeps_so_many_of_a_size_and_no_more() {
+        alone(|| {
+            let blocks: Vec<_> = (0..=KEPT).map(|number| put(number as u64)).collect();
+            let values: Vec<_> = blocks.into_iter().map(free).collect();
+            assert!(values.into_iter().eq(0..=KEPT as u64));
+            SHELF.with(|shelf| assert_eq!(shelf.0[0].count.get(), KEPT));
+        });
+    }
+
+    #[test]
+    fn what_is_large_or_strictly_aligned_or_empty_is_not_kept() {
+        #[repr(align(64))]
+        #[derive(Debug, PartialEq)]
+        struct Aligned(u8);
+
+        alone(|| {
+            let (large, aligned, empty) = (put([7_u8; LARGEST + 1]), put(Aligned(8)), put(()));
+            assert_eq!(aligned.addr() % 64, 0);
+            assert_eq!((free(large), free(aligned)), ([7; LARGEST + 1], Aligned(8)));
+            free(empty);
+            SHELF.with(|shelf| assert!(shelf.0.iter().all(|spares| spares.count.get() == 0)));
+        });
+    }
+
+    #[test]
+    fn a_block_may_be_freed_by_another_thread_than_allocated_it() {
+        let block = put(String::from("entry")).addr();
+        alone(move || {
+            let block = ptr::with_exposed_provenance_mut::<String>(block);
+            assert_eq!(free(block), "entry");
+        });
+    }
+}
