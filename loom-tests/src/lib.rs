@@ -46,32 +46,26 @@ impl Order {
 
 /// Every interleaving.
 pub fn exhaustive(model: impl Fn(Order) + Send + Sync + 'static) {
-    run(None, CAP, model);
+    run(None, model);
 }
 
 /// Every interleaving with at most three preemptions.
 pub fn bounded(model: impl Fn(Order) + Send + Sync + 'static) {
-    run(Some(3), CAP, model);
-}
-
-/// Every interleaving with at most two preemptions, however long it takes: for a model of three threads that is too large
-/// to be run every time.
-pub fn long(model: impl Fn(Order) + Send + Sync + 'static) {
-    run(Some(2), Duration::MAX, model);
+    run(Some(3), model);
 }
 
 /// Every interleaving with at most two preemptions: for models on the real epoch.
 pub fn bridge(model: impl Fn(Order) + Send + Sync + 'static) {
-    run(Some(2), CAP, model);
+    run(Some(2), model);
 }
 
 #[expect(clippy::disallowed_methods, reason = "a model that does not end is to fail, not to pass")]
-fn run(preemptions: Option<usize>, cap: Duration, model: impl Fn(Order) + Send + Sync + 'static) {
+fn run(preemptions: Option<usize>, model: impl Fn(Order) + Send + Sync + 'static) {
     let (model, runs, begin) = (Arc::new(model), Arc::new(AtomicU64::new(0)), Instant::now());
     for exchanged in [false, true] {
         let (model, runs) = (Arc::clone(&model), Arc::clone(&runs));
         check(preemptions, move || {
-            assert!(begin.elapsed() < cap, "not exhausted within {cap:?}: the model is too large");
+            assert!(begin.elapsed() < CAP, "not exhausted within {CAP:?}: the model is too large");
             runs.fetch_add(1, Ordering::Relaxed);
             model(Order { exchanged });
         });

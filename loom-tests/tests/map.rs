@@ -1,6 +1,6 @@
 //! Races of the map: what one thread publishes, replaces or removes while another looks.
 
-use loom_tests::{bounded, exhaustive, long};
+use loom_tests::{bounded, exhaustive};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use tollgate::map::{ShardedMap, Step};
@@ -267,21 +267,44 @@ fn map_insert_under_a_turn_that_has_moved_on() {
 }
 
 #[test]
-#[cfg_attr(tollgate_loom, ignore = "takes many minutes: run it by name after a change to raw::line")]
 fn map_insert_remove_insert_by_three_threads_keeps_one() {
-    long(|order| {
-        // The turn's slot is filled, and freed by a removal that the turn may overtake.
+    bounded(|order| {
+        // The turn is at the slot of 2. A removal frees that slot, and the turn moves on before, after, or meanwhile.
         let map = map(&[3, 2]);
+        map.remove(&3);
         let [one, two, three] = [(); 3].map(|()| Arc::clone(&map));
-        let move_on = move || {
-            two.remove(&3);
-            two.pin().try_insert(1, Box::new(20)).is_ok()
-        };
+        let insert = |map: Map, value| move || map.pin().try_insert(1, Box::new(value)).is_ok();
+        let (one, two) = (insert(one, 10), insert(two, 20));
         let remove = move || drop(three.remove(&2));
-        let insert = move || one.pin().try_insert(1, Box::new(10)).is_ok();
-        let ((first, second), ()) = order.race(move || order.race(insert, move_on), remove);
+        let ((first, second), ()) = order.race(move || order.race(one, two), remove);
         assert!(first ^ second);
-        assert_eq!(keys(&map).iter().filter(|&&key| key == 1).count(), 1);
+        assert_eq!((keys(&map), read(&map, 1)), (vec![1], Some(if first { 10 } else { 20 })));
+    });
+}
+
+#[test]
+fn map_insert_decided_before_its_slot_was_filled_and_freed() {
+    exhaustive(|order| {
+        // The turn's slot was free before and is again, by a removal that began under the same turn.
+        let map = map(&[3, 2]);
+        map.remove(&2);
+        let pinned = map.pin();
+        let mut inserted = None;
+        pinned.compute(1, |before| {
+            if before.is_some() {
+                return Step::Keep;
+            }
+            map.insert(2, Box::new(2));
+            let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+            let move_on = move || {
+                two.remove(&3);
+                two.pin().try_insert(1, Box::new(20)).is_ok()
+            };
+            let (_, done) = order.race(move || one.remove(&2), move_on);
+            inserted = Some(done);
+            Step::Put(Box::new(10))
+        });
+        assert_eq!((inserted, keys(&map), read(&map, 1)), (Some(true), vec![1], Some(20)));
     });
 }
 

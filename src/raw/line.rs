@@ -32,7 +32,7 @@
 //!   turn sees every entry that came before it. A removal reads the turn after it saw (Acquire) the entry, which was
 //!   inserted under the turn, so its stamp is not below that one's version. Models:
 //!   `map_insert_insert_of_one_key_keeps_one`, `map_insert_under_a_turn_that_has_moved_on`,
-//!   `map_insert_remove_insert_by_three_threads_keeps_one`.
+//!   `map_insert_remove_insert_by_three_threads_keeps_one`, `map_insert_decided_before_its_slot_was_filled_and_freed`.
 //! - P9 a line is settled, or said to have moved (Release), after the slots are filled that stand for it, and both are
 //!   read (Acquire) before those. Models: `map_grow_insert_get`, `map_grow_remove`.
 
