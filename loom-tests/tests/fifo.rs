@@ -123,6 +123,22 @@ fn fifo_insert_remove() {
 }
 
 #[test]
+fn fifo_insert_evict_insert_meets_no_entry_of_a_slot_in_use() {
+    // They wait for each other's slot: too many steps to exhaust.
+    bounded(|order| {
+        // The oldest is unlinked before its slot goes to anybody, also where its evictor does not use the slot itself.
+        let map = map(1, 1);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let insert_and_look = move || {
+            two.insert(2, 2).unwrap();
+            two.snapshot().len()
+        };
+        let (_, seen) = order.race(move || one.insert(1, 1).unwrap(), insert_and_look);
+        assert!(seen <= 1, "{seen} entries seen, with a cap of 1");
+    });
+}
+
+#[test]
 fn fifo_upsert_evict() {
     // Both may evict and insert anew: too many steps to exhaust.
     bounded(|order| {

@@ -20,7 +20,7 @@
 //!   meets the new entry (P1) or a `tail` beyond it (Acquire) then finds the victim gone, or a floor (Acquire) above it.
 //!   Models: `fifo_insert_evict`, `fifo_watcher_of_an_overtaken_insert_by_three_threads`.
 //! - P6 a slot is given back (Release) after the entry is out of reach, and taken (Acquire) before the next is linked.
-//!   Model: `fifo_insert_remove`.
+//!   Models: `fifo_insert_remove`, `fifo_insert_evict_insert_meets_no_entry_of_a_slot_in_use`.
 //!
 //! # Progress
 //!
