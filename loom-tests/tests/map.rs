@@ -339,8 +339,8 @@ fn map_remove_reinsert_iterate_meets_a_key_once() {
     });
 }
 
-// A line of a model has two slots. The third entry grows the table to two lines; later a line that is full goes on to
-// another one. There are too many steps in that to exhaust.
+// A line of a model has two slots. The third entry grows the table to two lines; later, and for keys from 64 to 99 always, a
+// line that is full goes on to another one. There are too many steps in that to exhaust.
 
 #[test]
 fn map_grow_insert_get() {
@@ -468,6 +468,28 @@ fn map_chain_insert_insert() {
         );
         assert!(first ^ second);
         assert_eq!(keys(&map), [1, 2, 101, 201, 301]);
+    });
+}
+
+#[test]
+fn map_chain_of_a_line_that_is_being_frozen() {
+    bounded(|order| {
+        // Both find the line full: one grows the table, the other has the line go on, before the last slot is frozen or not.
+        let map = map(&[1, 2]);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        order.race(move || drop(one.insert(3, Box::new(3))), move || drop(two.insert(64, Box::new(64))));
+        assert_eq!(keys(&map), [1, 2, 3, 64]);
+    });
+}
+
+#[test]
+fn map_grow_chain_remove() {
+    bounded(|order| {
+        // One line, full, that goes on to another, which is full too.
+        let map = map(&[66, 68, 70]);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let (_, removed) = order.race(move || drop(one.insert(3, Box::new(3))), move || two.remove(&70).is_some());
+        assert_eq!((removed, keys(&map)), (true, vec![3, 66, 68]));
     });
 }
 

@@ -34,7 +34,7 @@
 //!   `map_insert_insert_of_one_key_keeps_one`, `map_insert_under_a_turn_that_has_moved_on`,
 //!   `map_insert_remove_insert_by_three_threads_keeps_one`, `map_insert_decided_before_its_slot_was_filled_and_freed`.
 //! - P9 a line is settled, or said to have moved (Release), after the slots are filled that stand for it, and both are
-//!   read (Acquire) before those. Models: `map_grow_insert_get`, `map_grow_remove`.
+//!   read (Acquire) before those. Models: `map_grow_insert_get`, `map_grow_remove`, `map_grow_chain_remove`.
 
 use super::epoch::{self, Guard};
 use super::word::{TAG, Turn, Word};

@@ -173,8 +173,9 @@ impl<K, V> Lines<K, V> {
     /// Whether the lines around this one, which was found full, are so full that there should be more.
     fn well_filled(&self, hash: u64) -> bool {
         if MODEL {
-            // No count, which would only multiply the interleavings. What chains are for is seen in two lines.
-            return self.len == 1;
+            // No count, which would only multiply the interleavings: the hash says it, so that a model can have a shard grow
+            // from a line that goes on to another one.
+            return self.len == 1 && hash & 64 == 0;
         }
         // Not every time: one line in ten is full before they are, and looking costs as much as many inserts.
         if self.full.next() % (self.len as u64 / SHARE).max(1) != 0 {
