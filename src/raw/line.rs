@@ -505,3 +505,34 @@ impl<N> Open<'_, N> {
         done
     }
 }
+
+#[cfg(all(test, not(tollgate_loom)))]
+mod tests {
+    use super::*;
+    use crate::raw::word::tag_of;
+
+    #[test]
+    fn a_line_that_is_being_frozen_has_no_place() {
+        let guard = epoch::pin();
+        for entries in 0..=SLOTS {
+            let nodes: Vec<_> = (0..entries).map(|_| epoch::alloc(0_u64)).collect();
+            let line = Line::with(nodes.iter().map(|&node| Word::entry(node, tag_of(0))));
+            // SAFETY: the nodes are freed below, and the line is settled.
+            let seek = || unsafe { line.seek(tag_of(0), &guard, |_| false) };
+            let slot = match seek() {
+                Ok(Spot::Open(open)) => open.slot,
+                Ok(Spot::Full(last, _)) => last,
+                _ => panic!("not frozen, and no entry is looked for"),
+            };
+            // The turn's slot alone, or the last one of a full line. Two free slots that are frozen could pass the turn to each
+            // other until the line is frozen; and a line that went on from a frozen slot would take entries that nobody copies.
+            // SAFETY: as above.
+            unsafe { freeze_slot(slot, |_| true) };
+            assert!(matches!(seek(), Err(Frozen)), "{entries} entries");
+            for node in nodes {
+                // SAFETY: never shared (invariant 6).
+                unsafe { epoch::dealloc(node) }
+            }
+        }
+    }
+}
