@@ -55,14 +55,18 @@ impl Tools {
 }
 
 impl ToolNames {
-    /// Whether this is one of them. O(their number), with one comparison of names as a rule.
+    /// Whether this is one of them. O(their number); compares one name as a rule.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         let Names { prints, names } = &*self.0;
         let print = print(name);
-        let Some(at) = prints.iter().position(|&known| known == print) else { return false };
-        // Where two names have the same print, it may be the other one.
-        *names[at] == *name || names.iter().any(|known| **known == *name)
+        // By selection: which tool is called, no branch can predict.
+        let mut last = usize::MAX;
+        for (at, &known) in prints.iter().enumerate() {
+            last = if known == print { at } else { last };
+        }
+        // Where two names have the same print, the last may be the other one.
+        names.get(last).is_some_and(|last| **last == *name || names.iter().any(|known| **known == *name))
     }
 
     /// The names, as they were given.

@@ -20,7 +20,7 @@ const SLOW_RUN: f64 = 4.0;
 /// A shorter run than this measures the barrier.
 const SHORTEST: Duration = Duration::from_millis(3);
 /// Before it is timed, a contender does this share of the run, to have its data in the cache again.
-const WARM_UP: u64 = 16;
+const WARM_UP: u64 = 4;
 
 /// Who runs in a cell.
 #[derive(Clone, Copy)]
