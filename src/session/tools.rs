@@ -46,6 +46,7 @@ impl Tools {
     }
 
     /// The place of the first name that is not allowed. O(names x tools).
+    #[inline]
     pub(super) fn first_unauthorized<T: AsRef<str>>(&self, names: &[T]) -> Option<usize> {
         match self {
             Self::Any => None,
@@ -57,6 +58,7 @@ impl Tools {
 impl ToolNames {
     /// Whether this is one of them. O(their number); compares one name as a rule.
     #[must_use]
+    #[inline]
     pub fn contains(&self, name: &str) -> bool {
         let Names { prints, names } = &*self.0;
         let print = print(name);
@@ -82,6 +84,7 @@ impl fmt::Debug for ToolNames {
 }
 
 /// A number that tells most names apart: of their length, their first and their last eight bytes.
+#[inline]
 fn print(name: &str) -> u64 {
     const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
     let bytes = name.as_bytes();

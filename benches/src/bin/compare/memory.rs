@@ -89,10 +89,18 @@ fn child(name: &str, is_quick: bool) -> Result<Bytes, String> {
     command.args(["--memory-of", name]).args(is_quick.then_some("--quick"));
     let output = command.output().map_err(|error| error.to_string())?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', " / ");
-        return Err(format!("its process ended with {}: {said}", output.status));
+        return Err(format!("its process ended with {}: {}", output.status, said(&output.stderr)));
     }
     serde_json::from_slice(&output.stdout).map_err(|error| format!("its process gave no figures: {error}"))
+}
+
+/// What a process said before it ended: of a panic, what it was about, and not where the sources are on this machine.
+fn said(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let mut lines = text.trim().lines();
+    let first = lines.next().unwrap_or_default();
+    let about = if first.contains("panicked at") { lines.next() } else { None };
+    about.unwrap_or(first).to_owned()
 }
 
 /// What the child process does: fills the map, lets threads churn in it, and looks at the heap meanwhile.
