@@ -387,6 +387,12 @@ impl<N> Line<N> {
         line
     }
 
+    /// Whether this line goes on to another one.
+    pub(super) fn is_chained(&self) -> bool {
+        // Relaxed: an estimate, and nothing is read behind the pointer.
+        Word(self.slots[SLOTS - 1].load(Ordering::Relaxed)).next::<Self>().is_some()
+    }
+
     /// How many entries are in this line, without those that it goes on to.
     pub(super) fn count(&self) -> usize {
         // Relaxed: an estimate.

@@ -5,8 +5,8 @@
 //!
 //! # Growth
 //!
-//! A shard grows when an insert finds its line full and the lines around it well filled; a line that is full alone goes on
-//! elsewhere. It doubles: a new array of zeroes, *unsettled* lines, becomes the shard's, with the old one behind it. Line `b`
+//! A shard grows when an insert finds its line full and the lines around it well filled, or many of them full before; a line
+//! that is full alone goes on elsewhere. It doubles: a new array of zeroes, *unsettled* lines, becomes the shard's, with the old one behind it. Line `b`
 //! then splits into `b` and `b + old length`, which get entries from nowhere else:
 //!
 //! 1. every slot of the old line is frozen, in whatever state it is;
@@ -34,6 +34,9 @@ use std::ptr;
 const SAMPLES: [usize; 2] = [16, 256];
 /// Entries in a hundred slots at which it is. One line in ten goes on to another one then.
 const WELL_FILLED: usize = 64;
+/// Lines in a hundred that go on to another one at which it is, too: where entries come and go, sooner or later every line
+/// has been full, and what it went on to stays.
+const MANY_CHAINS: usize = 25;
 /// Of a shard's lines, this share have to be found full between two looks at how well filled they are.
 const SHARE: u64 = 64;
 /// Lines that an insert moves besides its own while a shard grows.
@@ -182,9 +185,11 @@ impl<K, V> Lines<K, V> {
             return false;
         }
         SAMPLES.into_iter().all(|sample| {
-            let sample = self.len.min(sample) as u64;
-            let entries: usize = (0..sample).map(|i| self.line(hash ^ i).count()).sum();
-            entries * 100 >= sample as usize * SLOTS * WELL_FILLED
+            let sample = self.len.min(sample);
+            let lines = || (0..sample as u64).map(|i| self.line(hash ^ i));
+            let entries: usize = lines().map(Line::count).sum();
+            let chains = lines().filter(|line| line.is_chained()).count();
+            entries * 100 >= sample * SLOTS * WELL_FILLED || chains * 100 >= sample * MANY_CHAINS
         })
     }
 }
@@ -560,5 +565,29 @@ mod tests {
             }
         }
         assert!(lines(&table, &guard) <= 64, "{} lines for 100 entries", lines(&table, &guard));
+    }
+
+    /// A number like no other, at random as far as a table can tell.
+    fn scattered(number: u64) -> u64 {
+        let number = (number ^ (number >> 31)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        number ^ (number >> 27)
+    }
+
+    #[test]
+    fn lines_do_not_all_go_on_to_another_when_entries_come_and_go() {
+        const LIVE: u64 = 9_000;
+        let (table, guard) = (Table::new(1, Same(0)), epoch::pin());
+        for number in 0..20 * LIVE {
+            insert(&table, scattered(number), &guard);
+            if let Some(old) = number.checked_sub(LIVE).map(scattered) {
+                let found = table.find(old, &guard, |&other, _| other == old).expect("inserted before");
+                assert!(found.remove(&guard));
+            }
+        }
+        let all = table.lines(&table.shards[0], &guard).all();
+        let chained = all.iter().filter(|line| line.is_chained()).count();
+        assert!(chained * 2 < all.len(), "{chained} of {}", all.len());
+        assert!(all.len() <= 8_192, "{} lines for {LIVE} entries", all.len());
     }
 }
