@@ -1,6 +1,6 @@
 //! Reclamation: a block that was unlinked is freed once nobody can hold it any more.
 //!
-//! In every real build this is crossbeam-epoch. Under `tollgate_loom` it is [`ideal`](super::ideal), a model of the
+//! In every real build this is crossbeam-epoch. Under `tollgate_loom` it is `ideal`, a model of the
 //! epoch *contract*, unless `crossbeam_loom` is set as well: the bridge models then run on the real one.
 
 #[cfg(all(tollgate_loom, not(crossbeam_loom)))]

@@ -5,7 +5,7 @@
 //! | [`epoch`] | reclamation: pin, retire; crossbeam-epoch, or an ideal epoch under the model checker |
 //! | [`blocks`] | memory for what is reclaimed soon: what a thread frees, it uses again |
 //! | [`link`] | an atomic pointer with tag bits |
-//! | [`line`] | a bucket of a hash table: a cache line of tagged pointers to entries |
+//! | [`line`](mod@line) | a bucket of a hash table: a cache line of tagged pointers to entries |
 //! | [`table`] | a sharded hash table of lines that grows without stopping anybody |
 //! | [`word`] | what a slot of such a line holds |
 //! | [`stack`] | a stack that can be sealed |

@@ -11,7 +11,7 @@ use crate::map;
 use std::fmt;
 use uuid::Uuid;
 
-/// A [`SessionStore`] with this thread pinned: one pin for many admissions.
+/// A [`SessionStore`](super::SessionStore) with this thread pinned: one pin for many admissions.
 ///
 /// Not `Send`, so it cannot be held across an `.await` of a task that moves between threads; held for long, it delays
 /// reclamation for everybody.
@@ -41,11 +41,11 @@ impl<'s, C: Clock> Pinned<'s, C> {
         Self { shared, sessions: shared.sessions.pin() }
     }
 
-    /// As [`SessionStore::admit`]; reads the clock.
+    /// As [`SessionStore::admit`](super::SessionStore::admit); reads the clock.
     ///
     /// # Errors
     ///
-    /// As for [`SessionStore::admit`].
+    /// As for [`SessionStore::admit`](super::SessionStore::admit).
     pub fn admit<T: AsRef<str>>(&self, id: &Uuid, agent: Option<&Uuid>, tools: &[T]) -> Result<Usage, SessionError> {
         self.admit_at(id, agent, tools, self.shared.clock.now())
     }
@@ -54,7 +54,7 @@ impl<'s, C: Clock> Pinned<'s, C> {
     ///
     /// # Errors
     ///
-    /// As for [`SessionStore::admit`].
+    /// As for [`SessionStore::admit`](super::SessionStore::admit).
     #[inline]
     pub fn admit_at<T: AsRef<str>>(
         &self,
