@@ -4,12 +4,13 @@
 //!
 //! - An entry's place is a number from one counter, `tail`. Before it takes a number, an insert holds a *slot*, one of
 //!   `cap`: a free one, or that of the oldest entry, whose number it claims in `raw::order`.
-//! - Whoever claims the oldest number takes its entry out of the index *before* using its slot (the linearization point of
-//!   an eviction). So the live entries never exceed the slots, at any instant.
+//! - The oldest number's entry is taken out of the index (the linearization point of an eviction) *before* the number is
+//!   claimed and its slot used. So the live entries never exceed the slots, at any instant, and no later number is claimed
+//!   while an older one can be seen. Whoever finds an eviction half done does the rest.
 //! - The victim is always the lowest number that is not dead, an insert that is still on its way included: it finds its
 //!   number claimed, and its entry counts as inserted and evicted. Nobody can say when that entry is linked, so its number is
-//!   dead for readers from the moment at which the claimant raises `floor` past it, before using its slot.
-//! - A removal claims the number and gives its slot back; the hole costs neither capacity nor time.
+//!   dead for readers from the moment at which the evictor raises `floor` past it, before claiming it.
+//! - A removal unlinks the entry, claims the number and gives its slot back; the hole costs neither capacity nor time.
 //!
 //! A walk reads `tail` first and ignores higher numbers: the entries below it that are alive at any later moment held
 //! slots at that one, so it never collects more than `cap`.
@@ -161,15 +162,14 @@ where
         let hash = self.hash(key);
         let found = self.table.get(hash, &guard, |k, entry| k.borrow() == key && self.alive(entry))?;
         let seq = found.value.seq;
+        // Out of the index first, as by an eviction. The entry is whoever's that unlinks it, the slot the claimant's.
+        let removed = self.unlink(hash, seq, &guard)?;
         let mut held = self.room.nothing();
         if let Some(place) = self.order.place(seq, &guard) {
-            // If its inserter is still on its way, say in its stead that the entry is there: the claimant cleans up.
+            // If its inserter is still on its way, say in its stead that the entry was there: it has nothing to clean up.
             place.publish(hash);
             held.slots += u64::from(!matches!(place.claim(&guard), Claim::Lost));
         }
-        // The slot is the claimant's, the entry whoever's that unlinks it: what another thread has claimed and not
-        // unlinked yet is still there for readers, so it is ours to remove.
-        let removed = self.unlink(hash, seq, &guard)?;
         held.bytes += removed.value.weight;
         self.counts.add(Reason::Removed);
         Some(removed.value.value.clone())
@@ -369,8 +369,9 @@ where
         }
     }
 
-    /// Claims the lowest number that was not dead. True if that evicted an entry, and not if a removal took it out
-    /// of the index first, or if it was not there yet.
+    /// Evicts the lowest number that was not dead: takes its entry out of the index first, or makes it invisible if it is
+    /// not published, and claims the number then. So nobody gets at a later number while this one can be seen, and whoever
+    /// finds it half done does the rest. True if this call took the entry out.
     fn evict<'g>(
         &'g self,
         place: &order::Place<'g>,
@@ -380,16 +381,21 @@ where
         fallen: &mut Fallen<'g, K, V>,
     ) -> bool {
         let seq = place.number();
-        let published = match place.claim(guard) {
-            Claim::Lost => return false,
-            Claim::Published(hash) => Some(hash),
-            Claim::Unpublished => {
-                // AcqRel: P5. Everything below is claimed. Its entry may be linked, now or later, and must not be seen.
-                self.floor.fetch_max(seq + 1, Ordering::AcqRel);
-                None
-            }
-        };
-        held.slots += 1;
+        let mut node = None;
+        if let Some(hash) = place.published() {
+            node = self.unlink(hash, seq, guard);
+        } else {
+            // AcqRel: P5. Everything below is dead. Its entry may be linked, now or later, and must not be seen.
+            self.floor.fetch_max(seq + 1, Ordering::AcqRel);
+        }
+        let claim = place.claim(guard);
+        held.slots += u64::from(!matches!(claim, Claim::Lost));
+        if let (None, Claim::Published(hash)) = (node, claim) {
+            // Published since: below the floor. Or taken out already, by another evictor or a removal.
+            node = self.unlink(hash, seq, guard);
+        }
+        // What was not published is counted by its inserter, if there is an entry at all.
+        let Some(node) = node else { return false };
         if self.warned.get() == 0 && self.warned.first() {
             tracing::warn!(
                 cap = self.room.cap(),
@@ -397,15 +403,13 @@ where
                 "first eviction: the oldest entries go from now on"
             );
         }
-        // What is not published is counted by its inserter, if there is an entry at all.
-        let Some(node) = published.and_then(|hash| self.unlink(hash, seq, guard)) else { return false };
         self.counts.add(reason);
         held.bytes += node.value.weight;
         self.note(fallen, node, reason);
         true
     }
 
-    /// Takes the entry of a claimed number out of the index.
+    /// Takes the entry of a number out of the index, if it is there.
     fn unlink<'g>(&'g self, hash: u64, seq: u64, guard: &'g Guard) -> Option<&'g Node<K, Entry<V>>> {
         loop {
             let found = self.table.find(hash, guard, |_, entry| entry.seq == seq)?;
