@@ -47,6 +47,22 @@ fn fifo_insert_behind_a_walk_is_not_met_by_it() {
 }
 
 #[test]
+fn fifo_insert_insert_leave_nothing_older_behind() {
+    bounded(|order| {
+        let map = map(2, 2);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let look = move || {
+            let seq = two.insert(3, 3).unwrap().seq;
+            // Keys are numbers here. What is two or more before an insert that has returned is gone.
+            (0..=seq - 2).find(|&old| old < 2 && two.get(&old).is_some()).map(|old| (old, seq))
+        };
+        let (_, left) = order.race(move || one.insert(2, 2).unwrap(), look);
+        assert_eq!(left, None, "an older entry than the cap allows, and the number that it was seen after");
+        assert_eq!(map.len(), 2);
+    });
+}
+
+#[test]
 fn fifo_insert_insert_at_the_cap_keeps_the_newest() {
     exhaustive(|order| {
         // One of them takes the free slot, the other that of the oldest.

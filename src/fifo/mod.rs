@@ -19,7 +19,8 @@
 //!
 //! - P5 `floor` raised, or the victim unlinked, (Release) before the new entry takes its number and is linked; a reader that
 //!   meets the new entry (P1) or a `tail` beyond it (Acquire) then finds the victim gone, or a floor (Acquire) above it.
-//!   Models: `fifo_insert_evict`, `fifo_watcher_of_an_overtaken_insert_by_three_threads`.
+//!   Models: `fifo_insert_evict`, `fifo_insert_insert_leave_nothing_older_behind`,
+//!   `fifo_watcher_of_an_overtaken_insert_by_three_threads`.
 //! - P6 a slot is given back (Release) after the entry is out of reach, and taken (Acquire) before the next is linked.
 //!   Models: `fifo_insert_remove`, `fifo_insert_evict_insert_meets_no_entry_of_a_slot_in_use`.
 //!
@@ -117,7 +118,7 @@ where
     /// makes it the one that has to go, and it comes in at the back. Evicts the oldest
     /// if there is no room. O(1), expected; see the module for progress.
     ///
-    /// Linearized where the entry is linked; the eviction before that, where the floor is raised.
+    /// Linearized where the entry is linked; the eviction before that, where the victim is unlinked or the floor raised.
     ///
     /// # Errors
     ///
