@@ -322,10 +322,7 @@ where
         let mut key = key;
         loop {
             let place = table.seek(hash, &self.guard, |k, _| *k == key);
-            let before = match &place {
-                Place::Found(found) => Some(&found.node().value),
-                Place::Vacant(_) => None,
-            };
+            let before = place.node().map(|node| &node.value);
             let done = match (decide(before), place) {
                 (Step::Keep, _) | (Step::Remove, Place::Vacant(_)) => return Computed { before, after: before },
                 (Step::Remove, Place::Found(found)) => {

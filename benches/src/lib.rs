@@ -3,6 +3,7 @@
 pub mod contender;
 pub mod load;
 pub mod plain;
+pub mod refusal;
 pub mod timing;
 pub mod versions;
 pub mod workload;

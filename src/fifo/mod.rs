@@ -84,7 +84,7 @@ pub struct FifoMap<K, V, S = RandomState> {
     listener: Option<Listener<K, V>>,
     /// The next number.
     tail: CachePadded<AtomicU64>,
-    /// Every lower number is dead. Raised past a number whose entry was not there when it was claimed.
+    /// Every lower number is dead. Raised past a number that is to be claimed and whose entry is not published.
     floor: CachePadded<AtomicU64>,
     room: Room,
     counts: Counts,
@@ -269,10 +269,7 @@ where
         let mut number = None;
         loop {
             let place = self.table.seek(hash, guard, |k, entry| *k == node.key && self.alive(entry));
-            let found = match &place {
-                Place::Found(found) => Some(found.node()),
-                Place::Vacant(_) => None,
-            };
+            let found = place.node();
             // What is there counts towards what is needed.
             let (slots, bytes) = found.map_or((1, weight), |old| (0, weight.saturating_sub(old.value.weight)));
             let slots = slots - u64::from(number.is_some()).min(slots);

@@ -41,17 +41,18 @@ thread_local! {
     static SHELF: Shelf = const { Shelf([const { Spares { first: Cell::new(ptr::null_mut()), count: Cell::new(0) } }; SIZES]) };
 }
 
-/// The layout of a `T`'s block.
-const fn layout<T>() -> Layout {
-    let layout = Layout::new::<T>();
-    if !is_kept(layout) {
-        return layout;
+/// The place on a shelf of blocks that have room for a `T`; none if they are not kept.
+const fn place<T>() -> Option<usize> {
+    let (size, align) = (size_of::<T>(), align_of::<T>());
+    if KEEPS && size > 0 && size <= LARGEST && align <= ALIGN {
+        Some(size.saturating_sub(SMALLEST).div_ceil(ALIGN))
+    } else {
+        None
     }
-    layout_at(place(layout))
 }
 
 /// The layout of the blocks at this place of a shelf.
-const fn layout_at(place: usize) -> Layout {
+const fn layout(place: usize) -> Layout {
     match Layout::from_size_align(size(place), ALIGN) {
         Ok(layout) => layout,
         Err(_) => panic!("a small size is a layout's"),
@@ -62,24 +63,12 @@ const fn size(place: usize) -> usize {
     SMALLEST + place * ALIGN
 }
 
-const fn is_kept(layout: Layout) -> bool {
-    KEEPS && layout.size() > 0 && layout.size() <= LARGEST && layout.align() <= ALIGN
-}
-
-/// The place of blocks that have room for this layout.
-const fn place(layout: Layout) -> usize {
-    layout.size().saturating_sub(SMALLEST).div_ceil(ALIGN)
-}
-
 /// Puts a value into a block of its own.
 #[inline]
 pub(super) fn put<T>(value: T) -> *mut T {
-    let layout = const { layout::<T>() };
-    if !is_kept(layout) {
-        return Box::into_raw(Box::new(value));
-    }
-    let spare = SHELF.try_with(|shelf| shelf.0[place(layout)].pop()).unwrap_or(ptr::null_mut());
-    let block = if spare.is_null() { fresh(layout) } else { spare.cast() }.cast::<T>();
+    let Some(place) = (const { place::<T>() }) else { return Box::into_raw(Box::new(value)) };
+    let spare = SHELF.try_with(|shelf| shelf.0[place].pop()).unwrap_or(ptr::null_mut());
+    let block = if spare.is_null() { fresh(layout(place)) } else { spare.cast() }.cast::<T>();
     // SAFETY: of a `T`'s size and alignment, and ours alone.
     unsafe { block.write(value) };
     block
@@ -92,15 +81,14 @@ pub(super) fn put<T>(value: T) -> *mut T {
 /// `block` came from [`put`], nobody else can reach it, and nobody uses it afterwards.
 #[inline]
 pub(super) unsafe fn take<T>(block: *mut T) -> T {
-    let layout = const { layout::<T>() };
-    if !is_kept(layout) {
+    let Some(place) = (const { place::<T>() }) else {
         // SAFETY: `put` made it from a box.
         return *unsafe { Box::from_raw(block) };
-    }
+    };
     // SAFETY: the value was written by `put`, and is not used in the block again.
     let value = unsafe { block.read() };
-    // SAFETY: of this layout, and no longer used.
-    unsafe { give_back(block.cast(), layout) }
+    // SAFETY: of this place, and no longer used.
+    unsafe { give_back(block.cast(), place) }
     value
 }
 
@@ -111,28 +99,27 @@ pub(super) unsafe fn take<T>(block: *mut T) -> T {
 /// As for [`take`].
 #[inline]
 pub(super) unsafe fn discard<T>(block: *mut T) {
-    let layout = const { layout::<T>() };
-    if !is_kept(layout) {
+    let Some(place) = (const { place::<T>() }) else {
         // SAFETY: `put` made it from a box.
         return drop(unsafe { Box::from_raw(block) });
-    }
+    };
     // SAFETY: the value was written by `put`, and is not used again.
     unsafe { block.drop_in_place() };
-    // SAFETY: of this layout, and no longer used.
-    unsafe { give_back(block.cast(), layout) }
+    // SAFETY: of this place, and no longer used.
+    unsafe { give_back(block.cast(), place) }
 }
 
 /// Keeps a block, or frees it.
 ///
 /// # Safety
 ///
-/// It was allocated with this layout, which is one that is kept, and is no longer used.
-unsafe fn give_back(block: *mut Spare, layout: Layout) {
+/// It was allocated with the layout of this place, and is no longer used.
+unsafe fn give_back(block: *mut Spare, place: usize) {
     // SAFETY: the caller's promise.
-    let is_kept = SHELF.try_with(|shelf| unsafe { shelf.0[place(layout)].push(block) });
+    let is_kept = SHELF.try_with(|shelf| unsafe { shelf.0[place].push(block) });
     if !is_kept.unwrap_or(false) {
         // SAFETY: the caller's promise.
-        unsafe { dealloc(block.cast(), layout) }
+        unsafe { dealloc(block.cast(), layout(place)) }
     }
 }
 
@@ -185,7 +172,7 @@ impl Drop for Shelf {
                     break;
                 }
                 // SAFETY: allocated with the layout of these spares, and no longer used.
-                unsafe { dealloc(block.cast(), layout_at(place)) }
+                unsafe { dealloc(block.cast(), layout(place)) }
             }
         }
     }
@@ -244,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_block_may_be_freed_by_another_thread_than_allocated_it() {
-        let block = put(String::from("entry")).addr();
+        let block = put(String::from("entry")).expose_provenance();
         alone(move || {
             let block = ptr::with_exposed_provenance_mut::<String>(block);
             assert_eq!(free(block), "entry");

@@ -421,6 +421,13 @@ impl<K: Hash, V, S: BuildHasher> Table<K, V, S> {
     }
 }
 
+impl<'g, K, V> Place<'g, K, V> {
+    /// The live entry, if there is one.
+    pub(crate) fn node(&self) -> Option<&'g Node<K, V>> {
+        if let Self::Found(found) = self { Some(found.node()) } else { None }
+    }
+}
+
 impl<'g, K, V> Found<'g, K, V> {
     pub(crate) fn node(&self) -> &'g Node<K, V> {
         // SAFETY: found under the guard (invariant 1).

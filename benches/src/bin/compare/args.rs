@@ -1,6 +1,7 @@
 //! The command line, checked against what there is to run.
 
 use crate::shared::machine;
+use benches::refusal;
 use benches::workload::{self, Entrant, MEMORY, SWEEPING};
 use clap::Parser;
 use std::path::PathBuf;
@@ -93,9 +94,7 @@ impl Args {
         if !error.use_stderr() {
             return error.print().map(|()| None).map_err(|error| error.to_string());
         }
-        let text = error.to_string();
-        let line = text.lines().next().unwrap_or("the options cannot be understood");
-        Err(line.strip_prefix("error: ").unwrap_or(line).to_owned())
+        Err(refusal::in_a_line(&error))
     }
 
     /// The error is one line.

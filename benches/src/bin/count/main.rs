@@ -14,6 +14,7 @@
 mod operations;
 
 use crate::operations::{OPERATIONS, Operation, TIMES};
+use benches::refusal;
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
 use std::collections::BTreeMap;
@@ -67,11 +68,7 @@ fn main() -> ExitCode {
             _ => count(&args),
         },
         Err(error) if !error.use_stderr() => error.print().map_err(unwritable),
-        Err(error) => {
-            let text = error.to_string();
-            let line = text.lines().next().unwrap_or("the options cannot be understood");
-            Err((line.strip_prefix("error: ").unwrap_or(line).to_owned(), 2))
-        }
+        Err(error) => Err((refusal::in_a_line(&error), 2)),
     };
     let Err((what, status)) = done else { return ExitCode::SUCCESS };
     say(&what);

@@ -23,6 +23,7 @@ use crate::shared::others::{self, Others};
 use crate::shared::pool::Pool;
 use crate::shared::progress::Progress;
 use crate::stage::Stage;
+use benches::refusal;
 use clap::Parser;
 use std::fs;
 use std::io::{self, Write};
@@ -51,11 +52,7 @@ fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) if !error.use_stderr() => return ExitCode::from(u8::from(error.print().is_err())),
-        Err(error) => {
-            let text = error.to_string();
-            let line = text.lines().next().unwrap_or("the options cannot be understood");
-            return fail(line.strip_prefix("error: ").unwrap_or(line), 2);
-        }
+        Err(error) => return fail(&refusal::in_a_line(&error), 2),
     };
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
