@@ -233,3 +233,45 @@ fn fifo_evict_while_remove_count_an_entry_once() {
         assert_eq!((map.len(), keys(&map)), (0, vec![]));
     });
 }
+
+#[test]
+fn fifo_pop_oldest_insert_lose_no_entry() {
+    exhaustive(|order| {
+        let map = map(3, 1);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let pop_all = move || std::iter::from_fn(|| two.pop_oldest(Reason::Bytes)).map(|(key, _)| key).collect();
+        let (placed, mut popped): (_, Vec<_>) = order.race(move || one.insert(1, 1).unwrap(), pop_all);
+        // Each entry is popped, or told of by its own insert, or there.
+        popped.extend(placed.overtaken.then_some(1));
+        popped.extend(keys(&map));
+        assert_eq!(popped, [0, 1]);
+        let stats = map.stats();
+        assert_eq!((stats.live + stats.evicted(), map.len()), (2, stats.live));
+    });
+}
+
+#[test]
+fn fifo_pop_oldest_twice_returns_no_entry_twice() {
+    exhaustive(|order| {
+        let map = map(3, 2);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let pop = |map: Map| move || map.pop_oldest(Reason::Bytes).map(|(key, _)| key);
+        let (first, second) = order.race(pop(one), pop(two));
+        assert_eq!(first.unwrap() + second.unwrap(), 1, "0 and 1, in whichever order");
+        assert_eq!((map.stats().evicted_for_bytes, map.len()), (2, 0));
+    });
+}
+
+#[test]
+fn fifo_insert_reclaiming_remove_give_room_once() {
+    exhaustive(|order| {
+        let map = map(2, 2);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        // What is to go is the newer one: the oldest stays, if it was removed in time.
+        let insert = move || one.insert_reclaiming(2, 2, || one.remove(&1).is_some()).unwrap();
+        let (_, removed) = order.race(insert, move || two.remove(&1).is_some());
+        let stats = map.stats();
+        assert_eq!((stats.removed, stats.evicted()), (1, if removed && stats.evicted() == 1 { 1 } else { 0 }));
+        assert_eq!(map.len() + stats.evicted() + stats.removed, 3);
+    });
+}

@@ -40,6 +40,7 @@
 //! panic is the caller's, and the other entries that the same operation evicted go unannounced.
 
 mod builder;
+mod evict;
 mod room;
 mod stats;
 
@@ -50,8 +51,9 @@ use crate::hash::{RandomState, random_state};
 use crate::raw::epoch::{self, Guard};
 use crate::raw::order::{self, Claim, Order, cell_hash};
 use crate::raw::table::{Node, Owned, Place, Table};
-use crate::sync::{AtomicU64, Counter, Ordering, relax};
+use crate::sync::{AtomicU64, Counter, Ordering};
 use crossbeam_utils::CachePadded;
+use evict::Reclaim;
 use room::{Held, Room};
 use stats::Counts;
 use std::borrow::Borrow;
@@ -124,6 +126,26 @@ where
     ///
     /// [`TooHeavy`] gives key and value back if they alone weigh more than the map may hold.
     pub fn insert(&self, key: K, value: V) -> Result<Placed, TooHeavy<K, V>> {
+        self.insert_or(key, value, None)
+    }
+
+    /// As [`insert`](Self::insert), but before an entry is evicted to make room, `reclaim` is asked to make it in another
+    /// way. It says whether it may have, by removing entries that are worth less for instance, and is then asked again
+    /// as long as there is no room; the oldest entry goes when it says that it cannot.
+    ///
+    /// # Errors
+    ///
+    /// As for [`insert`](Self::insert).
+    pub fn insert_reclaiming(
+        &self,
+        key: K,
+        value: V,
+        mut reclaim: impl FnMut() -> bool,
+    ) -> Result<Placed, TooHeavy<K, V>> {
+        self.insert_or(key, value, Some(&mut reclaim))
+    }
+
+    fn insert_or(&self, key: K, value: V, reclaim: Reclaim<'_>) -> Result<Placed, TooHeavy<K, V>> {
         let weight = self.weigher.as_ref().map_or(0, |weigh| weigh(&key, &value));
         if let Some(max) = self.room.max_bytes().filter(|&max| weight > max) {
             return Err(TooHeavy { key, value, weight, max });
@@ -132,7 +154,7 @@ where
         let mut fallen = Vec::new();
         // Its number is not known yet. The rest is on its way to memory while its place is looked for.
         let node = Owned::new(key, Entry { seq: 0, weight, value });
-        let (placed, overtaken) = self.place(node, &guard, &mut fallen);
+        let (placed, overtaken) = self.place(node, reclaim, &guard, &mut fallen);
         self.announce(fallen);
         if let (Some(node), Some(listen)) = (&overtaken, &self.listener) {
             listen(&node.key, &node.value.value, Reason::Capacity);
@@ -174,32 +196,6 @@ where
         held.bytes += removed.value.weight;
         self.counts.add(Reason::Removed);
         Some(removed.value.value.clone())
-    }
-
-    /// Evicts the oldest entries, `limit` at most, as long as `condition` holds of the oldest one, and returns how many
-    /// went. A value that is replaced while it is judged goes with its entry. Each step is O(1), expected.
-    pub fn evict_while(&self, limit: usize, condition: impl Fn(&K, &V) -> bool) -> usize {
-        let guard = epoch::pin();
-        let mut fallen = Vec::new();
-        let mut evicted = 0;
-        while evicted < limit {
-            let (seq, Some(place)) = self.order.first_place(&guard) else { break };
-            let Some(hash) = place.published() else { break };
-            let Some(oldest) = self.table.get(hash, &guard, |_, entry| entry.seq == seq) else {
-                // It is being removed: look again if that is done.
-                if self.order.first(&guard) == seq {
-                    break;
-                }
-                continue;
-            };
-            if !condition(&oldest.key, &oldest.value.value) {
-                break;
-            }
-            // Nothing stays in hand while the caller's code runs.
-            evicted += usize::from(self.evict(&place, Reason::Age, &mut self.room.nothing(), &guard, &mut fallen));
-        }
-        self.announce(fallen);
-        evicted
     }
 
     /// The entries with their numbers, oldest first; never more than the cap. O(n log n), weakly consistent: of values
@@ -261,6 +257,7 @@ where
     fn place<'g>(
         &'g self,
         mut node: Owned<K, Entry<V>>,
+        mut reclaim: Reclaim<'_>,
         guard: &'g Guard,
         fallen: &mut Fallen<'g, K, V>,
     ) -> (Placed, Option<Owned<K, Entry<V>>>) {
@@ -274,7 +271,7 @@ where
             let (slots, bytes) = found.map_or((1, weight), |old| (0, weight.saturating_sub(old.value.weight)));
             let slots = slots - u64::from(number.is_some()).min(slots);
             if held.slots < slots || held.bytes < bytes {
-                self.acquire(&mut held, slots, bytes, guard, fallen);
+                self.acquire(&mut held, slots, bytes, &mut reclaim, guard, fallen);
                 if held.slots < slots || held.bytes < bytes {
                     continue;
                 }
@@ -290,7 +287,7 @@ where
                     number = self.order.place(seq, guard);
                     if number.is_none() {
                         self.counts.add(Reason::Capacity);
-                        return (Placed { seq, replaced: false }, Some(node));
+                        return (Placed { seq, replaced: false, overtaken: true }, Some(node));
                     }
                     seq
                 }
@@ -303,17 +300,17 @@ where
             match done {
                 Ok(_) => {
                     held.bytes = held.bytes + found.map_or(0, |old| old.value.weight) - weight;
-                    if let Some(number) = number {
-                        self.settle(number, found.is_some(), hash, &mut held, guard, fallen);
-                    }
-                    return (Placed { seq, replaced: found.is_some() }, None);
+                    let replaced = found.is_some();
+                    let overtaken = number.is_some_and(|n| self.settle(n, replaced, hash, &mut held, guard, fallen));
+                    return (Placed { seq, replaced, overtaken }, None);
                 }
                 Err(again) => node = again,
             }
         }
     }
 
-    /// After an entry was linked: publishes its number, or gives up the one that was not needed after all.
+    /// After an entry was linked: publishes its number, or gives up the one that was not needed after all. True if the
+    /// entry was evicted before that.
     fn settle<'g>(
         &'g self,
         number: order::Place<'g>,
@@ -322,7 +319,7 @@ where
         held: &mut Held<'_>,
         guard: &'g Guard,
         fallen: &mut Fallen<'g, K, V>,
-    ) {
+    ) -> bool {
         if spare {
             // Unless an evictor was faster, and has the slot.
             held.slots += u64::from(!matches!(number.claim(guard), Claim::Lost));
@@ -332,105 +329,10 @@ where
                 self.counts.add(Reason::Capacity);
                 held.bytes += node.value.weight;
                 self.note(fallen, node, Reason::Capacity);
+                return true;
             }
         }
-    }
-
-    /// Gets `slots` and `bytes` in hand: free ones, or those of the oldest entries. May come back with less, and with
-    /// nothing at all in hand, if others have all there is.
-    fn acquire<'g>(
-        &'g self,
-        held: &mut Held<'_>,
-        slots: u64,
-        bytes: u64,
-        guard: &'g Guard,
-        fallen: &mut Fallen<'g, K, V>,
-    ) {
-        loop {
-            let reason = match held.take(slots, bytes) {
-                Ok(()) => return,
-                Err(reason) => reason,
-            };
-            let (seq, place) = self.order.first_place(guard);
-            // Acquire: a number below `tail` was taken with a slot in hand.
-            if seq < self.tail.load(Ordering::Acquire) {
-                if let Some(place) = place.or_else(|| self.order.place(seq, guard)) {
-                    self.evict(&place, reason, held, guard, fallen);
-                }
-            } else {
-                // All slots or bytes are in the hands of operations on their way. One of them may be waiting for what
-                // we hold.
-                held.let_go();
-                relax();
-                return;
-            }
-        }
-    }
-
-    /// Evicts the lowest number that was not dead: takes its entry out of the index first, or makes it invisible if it is
-    /// not published, and claims the number then. So nobody gets at a later number while this one can be seen, and whoever
-    /// finds it half done does the rest. True if this call took the entry out.
-    fn evict<'g>(
-        &'g self,
-        place: &order::Place<'g>,
-        reason: Reason,
-        held: &mut Held<'_>,
-        guard: &'g Guard,
-        fallen: &mut Fallen<'g, K, V>,
-    ) -> bool {
-        let seq = place.number();
-        let mut node = None;
-        if let Some(hash) = place.published() {
-            node = self.unlink(hash, seq, guard);
-        } else {
-            // AcqRel: P5. Everything below is dead. Its entry may be linked, now or later, and must not be seen.
-            self.floor.fetch_max(seq + 1, Ordering::AcqRel);
-        }
-        let claim = place.claim(guard);
-        held.slots += u64::from(!matches!(claim, Claim::Lost));
-        if let (None, Claim::Published(hash)) = (node, claim) {
-            // Published since: below the floor. Or taken out already, by another evictor or a removal.
-            node = self.unlink(hash, seq, guard);
-        }
-        // What was not published is counted by its inserter, if there is an entry at all.
-        let Some(node) = node else { return false };
-        if self.warned.get() == 0 && self.warned.first() {
-            tracing::warn!(
-                cap = self.room.cap(),
-                max_bytes = self.room.max_bytes(),
-                "first eviction: the oldest entries go from now on"
-            );
-        }
-        self.counts.add(reason);
-        held.bytes += node.value.weight;
-        self.note(fallen, node, reason);
-        true
-    }
-
-    /// Takes the entry of a number out of the index, if it is there.
-    fn unlink<'g>(&'g self, hash: u64, seq: u64, guard: &'g Guard) -> Option<&'g Node<K, Entry<V>>> {
-        loop {
-            let found = self.table.find(hash, guard, |_, entry| entry.seq == seq)?;
-            let node = found.node();
-            if found.remove(guard) {
-                return Some(node);
-            }
-        }
-    }
-
-    /// Keeps what was evicted for the listener, if there is one.
-    fn note<'g>(&self, fallen: &mut Fallen<'g, K, V>, node: &'g Node<K, Entry<V>>, reason: Reason) {
-        if self.listener.is_some() {
-            fallen.push((node, reason));
-        }
-    }
-
-    fn announce(&self, fallen: Fallen<'_, K, V>) {
-        if let Some(listen) = &self.listener {
-            for (node, reason) in fallen {
-                listen(&node.key, &node.value.value, reason);
-            }
-        }
+        false
     }
 }
 

@@ -25,6 +25,9 @@ pub struct Placed {
     pub seq: u64,
     /// Whether it replaced the value of an entry that was there, at that one's place.
     pub replaced: bool,
+    /// Whether it was evicted before this call was done with it. Nobody else returns it, and the listener, if there is
+    /// one, was told by this call.
+    pub overtaken: bool,
 }
 
 /// An entry that alone weighs more than the map may hold. Nothing was stored or evicted.

@@ -196,6 +196,12 @@ fn mix(
                 at_most("evictions by age", 2, aged as u64)?;
                 tally.aged.fetch_add(aged as u64, Ordering::SeqCst);
             }
+            14 => {
+                // A listener has been told of it; what nobody was told of ends here.
+                if let Some((Key(popped), value)) = map.pop_oldest(Reason::Capacity) {
+                    same("the key of what was popped", popped, value.key)?;
+                }
+            }
             _ => {
                 if let Some(value) = map.get(&Key(key)) {
                     same("the key that a value was stored under", key, value.key)?;

@@ -25,6 +25,9 @@ enum Op {
     RemoveNth(usize),
     /// Evicts at most so many of the entries that were not written by the latest so many inserts.
     EvictWhile(usize, u64),
+    PopOldest,
+    /// As an insert, but what has a weight of nothing goes before anything is evicted, one by one, oldest first.
+    InsertReclaiming(u64, u64),
 }
 
 fn weight() -> impl Strategy<Value = u64> {
@@ -39,6 +42,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (0..12_u64).prop_map(Op::Remove),
         2 => any::<usize>().prop_map(Op::RemoveNth),
         2 => (prop_oneof![0..6_usize, Just(usize::MAX)], 0..20_u64).prop_map(|(limit, age)| Op::EvictWhile(limit, age)),
+        1 => Just(Op::PopOldest),
+        3 => (0..12_u64, weight()).prop_map(|(key, weight)| Op::InsertReclaiming(key, weight)),
     ]
 }
 
@@ -79,7 +84,7 @@ impl Model {
     }
 
     /// The entry's number, and whether it replaced another; none if it is too heavy.
-    fn insert(&mut self, key: u64, value: Value) -> Option<(u64, bool)> {
+    fn insert(&mut self, key: u64, value: Value, reclaiming: bool) -> Option<(u64, bool)> {
         let max = self.max.unwrap_or(u64::MAX);
         let weight = self.weight(value);
         if weight > max {
@@ -88,9 +93,14 @@ impl Model {
         loop {
             let found = self.find(key);
             let old = found.map_or(0, |at| self.weight(self.entries[at].2));
-            if found.is_none() && self.entries.len() as u64 == self.cap {
+            let is_full = found.is_none() && self.entries.len() as u64 == self.cap;
+            let is_heavy = self.bytes() - u128::from(old) + u128::from(weight) > u128::from(max);
+            if (is_full || is_heavy) && reclaiming && self.reclaim() {
+                continue;
+            }
+            if is_full {
                 self.evict(Reason::Capacity);
-            } else if self.bytes() - u128::from(old) + u128::from(weight) > u128::from(max) {
+            } else if is_heavy {
                 // An entry that is the oldest itself goes too, and comes back as the newest.
                 self.evict(Reason::Bytes);
             } else if let Some(at) = found {
@@ -102,6 +112,11 @@ impl Model {
                 return Some((self.next - 1, false));
             }
         }
+    }
+
+    fn reclaim(&mut self) -> bool {
+        let weightless = self.entries.iter().find(|(_, _, value)| value.1 == 0).map(|&(_, key, _)| key);
+        weightless.is_some_and(|key| self.remove(key).is_some())
     }
 
     fn remove(&mut self, key: u64) -> Option<Value> {
@@ -137,11 +152,22 @@ impl<S: BuildHasher> Pair<S> {
         Self { map: builder.build().unwrap(), heard, model, serial: 0 }
     }
 
-    fn insert(&mut self, key: u64, weight: u64) -> Result<(), TestCaseError> {
+    fn insert(&mut self, key: u64, weight: u64, reclaiming: bool) -> Result<(), TestCaseError> {
         let value = (self.serial, weight);
         self.serial += 1;
-        match (self.map.insert(key, value), self.model.insert(key, value)) {
-            (Ok(placed), expected) => prop_assert_eq!(Some((placed.seq, placed.replaced)), expected),
+        let done = if reclaiming {
+            self.map.insert_reclaiming(key, value, || {
+                let weightless = self.map.snapshot().into_iter().find(|(_, _, value)| value.1 == 0);
+                weightless.is_some_and(|(_, key, _)| self.map.remove(&key).is_some())
+            })
+        } else {
+            self.map.insert(key, value)
+        };
+        match (done, self.model.insert(key, value, reclaiming)) {
+            (Ok(placed), expected) => {
+                prop_assert_eq!(Some((placed.seq, placed.replaced)), expected);
+                prop_assert!(!placed.overtaken);
+            }
             (Err(heavy), expected) => {
                 prop_assert_eq!(expected, None);
                 prop_assert_eq!((heavy.key, heavy.value, heavy.weight), (key, value, weight));
@@ -153,10 +179,11 @@ impl<S: BuildHasher> Pair<S> {
 
     fn apply(&mut self, op: Op) -> Result<(), TestCaseError> {
         match op {
-            Op::Insert(key, weight) => self.insert(key, weight)?,
+            Op::Insert(key, weight) => self.insert(key, weight, false)?,
+            Op::InsertReclaiming(key, weight) => self.insert(key, weight, true)?,
             Op::Burst(count, weight) => {
                 for _ in 0..count {
-                    self.insert(1_000 + self.serial, weight)?;
+                    self.insert(1_000 + self.serial, weight, false)?;
                 }
             }
             Op::Get(key) => {
@@ -175,6 +202,11 @@ impl<S: BuildHasher> Pair<S> {
                 let count = self.model.entries.iter().take_while(|(_, _, value)| old(value)).take(limit).count();
                 prop_assert_eq!(self.map.evict_while(limit, |_, value| old(value)), count);
                 (0..count).for_each(|_| self.model.evict(Reason::Age));
+            }
+            Op::PopOldest => {
+                let oldest = self.model.entries.first().map(|&(_, key, value)| (key, value));
+                prop_assert_eq!(self.map.pop_oldest(Reason::Bytes), oldest);
+                oldest.into_iter().for_each(|_| self.model.evict(Reason::Bytes));
             }
         }
         Ok(())
