@@ -271,7 +271,9 @@ fn fifo_insert_reclaiming_remove_give_room_once() {
         let insert = move || one.insert_reclaiming(2, 2, || one.remove(&1).is_some()).unwrap();
         let (_, removed) = order.race(insert, move || two.remove(&1).is_some());
         let stats = map.stats();
-        assert_eq!((stats.removed, stats.evicted()), (1, if removed && stats.evicted() == 1 { 1 } else { 0 }));
+        assert_eq!(stats.removed, 1, "one of them removed it");
+        // Removed by the other, it may not have given its room back yet, and then the oldest has to go.
+        assert!(stats.evicted() <= u64::from(removed), "evicted, though there was another way");
         assert_eq!(map.len() + stats.evicted() + stats.removed, 3);
     });
 }

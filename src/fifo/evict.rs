@@ -175,3 +175,44 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_goes_only_when_there_is_no_other_way_to_make_room() {
+        let map = FifoMap::builder(2).build().unwrap();
+        for key in 0..2 {
+            map.insert(key, key).unwrap();
+        }
+        map.insert_reclaiming(2, 2, || map.remove(&1).is_some()).unwrap();
+        assert_eq!(map.snapshot(), [(0, 0, 0), (2, 2, 2)]);
+        map.insert_reclaiming(3, 3, || map.remove(&1).is_some()).unwrap();
+        assert_eq!(map.snapshot(), [(2, 2, 2), (3, 3, 3)]);
+        assert_eq!((map.stats().removed, map.stats().evicted_for_capacity), (1, 1));
+    }
+
+    /// Were its slot and bytes in hand meanwhile, it would wait for them for ever.
+    #[test]
+    fn what_makes_room_may_insert() {
+        let map = FifoMap::builder(2).max_bytes(100, |_, &weight: &u64| weight).build().unwrap();
+        map.insert(0, 60).unwrap();
+        let mut first = true;
+        let reclaim = || std::mem::take(&mut first) && map.insert(1, 100).is_ok();
+        map.insert_reclaiming(2, 50, reclaim).unwrap();
+        assert_eq!(map.snapshot(), [(2, 2, 50)]);
+    }
+
+    #[test]
+    fn the_oldest_is_popped_and_counted_for_its_reason() {
+        let map = FifoMap::builder(9).build().unwrap();
+        for key in 0..3 {
+            map.insert(key, key * 10).unwrap();
+        }
+        assert_eq!(map.pop_oldest(Reason::Age), Some((0, 0)));
+        assert_eq!(map.pop_oldest(Reason::Bytes), Some((1, 10)));
+        assert_eq!((map.stats().evicted_for_age, map.stats().evicted_for_bytes, map.len()), (1, 1, 1));
+        assert_eq!((map.pop_oldest(Reason::Bytes), map.pop_oldest(Reason::Bytes)), (Some((2, 20)), None));
+    }
+}
