@@ -27,6 +27,8 @@
 //! State is local to the process and gone with it. What is removed is freed by epochs: a thread that stays pinned delays
 //! that for everybody. Meters need a 128-bit compare-and-swap, and fall back to a lock where the hardware has none.
 
+#[cfg(feature = "body")]
+pub mod body;
 pub mod budget;
 pub mod clock;
 pub mod deadline;

@@ -40,12 +40,17 @@ impl Counter {
 
     /// Takes one away.
     pub(crate) fn down(&self) {
-        self.0.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        self.sub(1);
     }
 
     /// Adds `n`.
     pub(crate) fn add(&self, n: u64) {
         self.0.fetch_add(n, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Takes `n` away.
+    pub(crate) fn sub(&self, n: u64) {
+        self.0.fetch_sub(n, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// The count so far.

@@ -17,6 +17,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("session", 4),
     ("revocation", 4),
     ("trace", 4),
+    ("body", 4),
 ];
 
 /// Lines that a file may have; `raw`, whose files are half argument, more.

@@ -1,5 +1,6 @@
-//! Each primitive against a plain sequential model: random sequences of operations must agree with it at every step.
+//! Primitives and stores against a plain sequential model: random sequences of operations must agree with it at every step.
 
+mod bodies;
 mod deadline;
 mod fifo;
 mod map;

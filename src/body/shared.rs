@@ -1,0 +1,242 @@
+//! What the handles of a store share, and the steps that its operations are made of.
+//!
+//! A record is in three places: in the order of insertion, where it is or is not; in its turn's list, from before that
+//! until after it; and among the ids, by which a record that comes again is known. An id whose record is not in the
+//! order is on its way out, and may be taken.
+
+#![forbid(unsafe_code)]
+
+use super::pieces::Pieces;
+use super::plan::{Contents, Plan};
+use super::record::{Record, RecordId, StoredRecord};
+use super::stats::{BodyStats, Counts, Freed, PruneReport};
+use super::{BodyConfig, BodyError, PrunePolicy, Receipt};
+use crate::clock::Clock;
+use crate::error::ConfigError;
+use crate::fifo::{FifoMap, Reason};
+use crate::map::{ShardedMap, Step};
+use crate::sync::Counter;
+use std::sync::Arc;
+
+pub(super) struct Shared<C> {
+    pub(super) pieces: Pieces,
+    /// By ticket, in the order of insertion. Bounded by bytes, not by number.
+    records: FifoMap<u64, Arc<StoredRecord>>,
+    ids: ShardedMap<RecordId, u64>,
+    /// Tickets, as they were drawn. Lists are replaced as a whole.
+    turns: ShardedMap<Arc<str>, Arc<[u64]>>,
+    /// Tells records apart, even one from itself inserted again.
+    tickets: Counter,
+    records_per_turn: usize,
+    clock: C,
+    counts: Counts,
+}
+
+impl<C: Clock> Shared<C> {
+    pub(super) fn new(config: BodyConfig, clock: C) -> Result<Self, ConfigError> {
+        let config = config.validated()?;
+        Ok(Self {
+            pieces: Pieces::new(config.max_bytes, config.compress_above)?,
+            records: FifoMap::builder(u64::MAX).build()?,
+            ids: ShardedMap::new(),
+            turns: ShardedMap::new(),
+            tickets: Counter::default(),
+            records_per_turn: config.records_per_turn,
+            clock,
+            counts: Counts::default(),
+        })
+    }
+
+    pub(super) fn insert(&self, record: Record, parts: Option<&[&[u8]]>) -> Result<Receipt, BodyError> {
+        let contents = parts.map(Contents::new);
+        let body = contents.as_ref().map(|contents| contents.digest);
+        let id = RecordId::of(&record, body);
+        // Looked for first, as it spares all the work; decided when the id is claimed.
+        let is_new = self.find(&id).is_none() && self.insert_new(id, record, contents.as_ref())?;
+        if is_new {
+            self.counts.inserted.add(1);
+            self.counts.offered_bytes.add(contents.as_ref().map_or(0, |contents| contents.len));
+            self.counts.offered_parts.add(contents.as_ref().map_or(0, Contents::parts));
+        } else {
+            self.counts.duplicates.add(1);
+        }
+        Ok(Receipt { id, body, is_new })
+    }
+
+    /// False if another thread has inserted the same record meanwhile.
+    fn insert_new(&self, id: RecordId, record: Record, contents: Option<&Contents<'_>>) -> Result<bool, BodyError> {
+        let weight = record.weight();
+        let plan = contents.map(|contents| Plan::new(&self.pieces, contents));
+        let needs = weight + plan.as_ref().map_or(0, Plan::needs);
+        // What fits in any case need not be looked at closely.
+        if contents.map_or(0, Contents::most_bytes).saturating_add(weight) > self.pieces.max_bytes() {
+            let bytes = weight + plan.as_ref().map_or(0, Plan::footprint);
+            if bytes > self.pieces.max_bytes() {
+                return self.refuse(BodyError::TooLarge { bytes, max: self.pieces.max_bytes() });
+            }
+        }
+        if !self.reserve(needs) {
+            return self.refuse(BodyError::NoRoom { bytes: needs, max: self.pieces.max_bytes() });
+        }
+        let ticket = self.tickets.next();
+        if !self.enter_turn(&record.turn, ticket) {
+            self.pieces.give_back(needs);
+            return self.refuse(BodyError::TurnFull { max: self.records_per_turn });
+        }
+        if let Some(plan) = plan {
+            plan.link();
+        }
+        let (body, body_len) = contents.map_or((None, 0), |contents| (Some(contents.digest), contents.len));
+        let stored = Arc::new(StoredRecord { id, record, body, body_len, ticket });
+        match self.records.insert(ticket, Arc::clone(&stored)) {
+            Ok(placed) if placed.overtaken => {
+                // Evicted already, by an insert that found nothing older: what follows is ours.
+                self.depart(&stored);
+                self.counts.for_bytes.add(1);
+                return Ok(true);
+            }
+            Ok(_) => {}
+            Err(_) => unreachable!("an order without a byte limit refuses no weight"),
+        }
+        // One that comes too late goes again, unless it has gone already: then it was a record like any other.
+        let is_twin = !self.claim(id, ticket) && self.records.remove(&ticket).is_some();
+        if is_twin {
+            self.depart(&stored);
+        }
+        Ok(!is_twin)
+    }
+
+    fn refuse<T>(&self, error: BodyError) -> Result<T, BodyError> {
+        if self.counts.refused.first() {
+            tracing::warn!(max_bytes = self.pieces.max_bytes(), %error, "body store refuses an insert");
+        }
+        Err(error)
+    }
+
+    /// Takes `bytes` of the room, evicting the oldest records for them.
+    fn reserve(&self, bytes: u64) -> bool {
+        while !self.pieces.reserve(bytes) {
+            let Some((_, oldest)) = self.records.pop_oldest(Reason::Bytes) else {
+                // What others let go of since the last look counts too.
+                return self.pieces.reserve(bytes);
+            };
+            self.depart(&oldest);
+            self.counts.for_bytes.add(1);
+        }
+        true
+    }
+
+    /// Puts a record on its turn's list. False if that is full.
+    fn enter_turn(&self, turn: &Arc<str>, ticket: u64) -> bool {
+        let turns = self.turns.pin();
+        let done = turns.compute(Arc::clone(turn), |list| match list {
+            Some(list) if list.len() >= self.records_per_turn => Step::Keep,
+            Some(list) => Step::Put(list.iter().copied().chain([ticket]).collect()),
+            None => Step::Put([ticket].into()),
+        });
+        done.after.is_some_and(|list| list.last() == Some(&ticket))
+    }
+
+    /// Claims an id for a record that is in the order. False if another record has it.
+    fn claim(&self, id: RecordId, ticket: u64) -> bool {
+        let ids = self.ids.pin();
+        while let Err(exists) = ids.try_insert(id, ticket) {
+            let other = *exists.current;
+            if self.records.get(&other).is_some() {
+                return false;
+            }
+            // On its way out: done in its stead.
+            ids.remove_if(&id, |&current| current == other);
+        }
+        // If it was evicted before the claim, its evictor found nothing to remove.
+        if self.records.get(&ticket).is_none() {
+            ids.remove_if(&id, |&current| current == ticket);
+        }
+        true
+    }
+
+    /// Does what is left to do for a record that this call took out of the order.
+    fn depart(&self, stored: &StoredRecord) -> Freed {
+        let left =
+            |list: &Arc<[u64]>| -> Arc<[u64]> { list.iter().copied().filter(|&it| it != stored.ticket).collect() };
+        self.turns.pin().compute(Arc::clone(&stored.record.turn), |list| match list.map(left) {
+            None => Step::Keep,
+            Some(left) if left.is_empty() => Step::Remove,
+            Some(left) => Step::Put(left),
+        });
+        self.ids.pin().remove_if(&stored.id, |&ticket| ticket == stored.ticket);
+        let mut freed = stored.body.map_or_else(Freed::default, |body| self.pieces.release(body));
+        let weight = stored.record.weight();
+        self.pieces.give_back(weight);
+        freed.records = 1;
+        freed.bytes += weight;
+        freed
+    }
+
+    pub(super) fn find(&self, id: &RecordId) -> Option<Arc<StoredRecord>> {
+        self.records.get(&self.ids.get(id)?)
+    }
+
+    pub(super) fn turn(&self, turn: &str) -> Vec<Arc<StoredRecord>> {
+        let Some(tickets) = self.turns.get(turn) else { return Vec::new() };
+        let mut records: Vec<_> = tickets.iter().filter_map(|ticket| self.records.get(ticket)).collect();
+        records.sort_by_key(|stored| (stored.record.at, stored.ticket));
+        // One that is being inserted twice at this moment is there twice.
+        let mut seen = std::collections::HashSet::new();
+        records.retain(|stored| seen.insert(stored.id));
+        records
+    }
+
+    pub(super) fn release(&self, id: &RecordId) -> Option<Freed> {
+        let stored = self.records.remove(&self.ids.get(id)?)?;
+        self.counts.released.add(1);
+        Some(self.depart(&stored))
+    }
+
+    pub(super) fn prune(&self, policy: PrunePolicy) -> PruneReport {
+        let mut report = PruneReport::default();
+        if let Some(age) = policy.max_age {
+            let cutoff = self.clock.now().saturating_sub(age);
+            let is_old = |stored: &Arc<StoredRecord>| stored.record.at < cutoff;
+            for (_, ticket, _) in self.records.snapshot().into_iter().filter(|(_, _, stored)| is_old(stored)) {
+                if let Some(stored) = self.records.remove(&ticket) {
+                    report.by_age += self.depart(&stored);
+                    self.counts.for_age.add(1);
+                }
+            }
+        }
+        if let Some(max) = policy.max_bytes {
+            // No more than are there now: what comes meanwhile is for the next time.
+            for _ in 0..self.records.len() {
+                if self.pieces.bytes() <= max {
+                    break;
+                }
+                let Some((_, oldest)) = self.records.pop_oldest(Reason::Bytes) else { break };
+                report.by_bytes += self.depart(&oldest);
+                self.counts.for_bytes.add(1);
+            }
+        }
+        report
+    }
+
+    pub(super) fn stats(&self) -> BodyStats {
+        let (pieces, counts) = (&self.pieces, &self.counts);
+        BodyStats {
+            records: self.records.len(),
+            bodies: pieces.bodies.get(),
+            parts: pieces.wholes.get(),
+            bytes: pieces.bytes(),
+            max_bytes: pieces.max_bytes(),
+            stored_bytes: pieces.stored_bytes.get(),
+            offered_bytes: counts.offered_bytes.get(),
+            offered_parts: counts.offered_parts.get(),
+            stored_parts: pieces.parts_stored.get(),
+            inserted: counts.inserted.get(),
+            duplicates: counts.duplicates.get(),
+            evicted_for_bytes: counts.for_bytes.get(),
+            evicted_for_age: counts.for_age.get(),
+            released: counts.released.get(),
+            refused: counts.refused.get(),
+        }
+    }
+}
