@@ -1,7 +1,7 @@
 //! The harness of the models: loom under `--cfg tollgate_loom`, a short run on real threads without it.
 //!
 //! A model states its bound. [`exhaustive`] explores every interleaving (for two threads), [`bounded`] those with at
-//! most three preemptions (for three). A model that takes longer than [`CAP`] fails: loom's own limits would let it
+//! most three preemptions (for three), [`coarse`] those with two (for operations on many structures at once). A model that takes longer than [`CAP`] fails: loom's own limits would let it
 //! pass unfinished.
 //!
 //! Every model runs twice, with its racers' roles exchanged: of the accesses that a write depends on, loom remembers
@@ -52,6 +52,11 @@ pub fn exhaustive(model: impl Fn(Order) + Send + Sync + 'static) {
 /// Every interleaving with at most three preemptions.
 pub fn bounded(model: impl Fn(Order) + Send + Sync + 'static) {
     run(Some(3), model);
+}
+
+/// Every interleaving with at most two preemptions: for operations of very many steps.
+pub fn coarse(model: impl Fn(Order) + Send + Sync + 'static) {
+    run(Some(2), model);
 }
 
 /// Every interleaving with at most two preemptions: for models on the real epoch.

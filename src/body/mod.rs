@@ -26,7 +26,7 @@
 //!
 //! # Memory
 //!
-//! Counted: 640 bytes for each record beside its texts, 120 for each part beside its bytes, 192 for each place in a body
+//! Counted: 672 bytes for each record beside its texts, 144 for each part beside its bytes, 224 for each place in a body
 //! after the first. These are at or above what an allocator takes for them. Not counted: what was removed and not
 //! freed yet, and what an insert works with.
 

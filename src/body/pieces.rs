@@ -25,9 +25,9 @@ use crate::sync::Counter;
 use std::sync::Arc;
 
 /// What a content takes beside its bytes: its entry in the map, and the words of its allocations.
-pub(super) const CONTENT_BYTES: u64 = 120;
+pub(super) const CONTENT_BYTES: u64 = 144;
 /// What a join takes: its entry, and two digests.
-pub(super) const JOIN_BYTES: u64 = 192;
+pub(super) const JOIN_BYTES: u64 = 224;
 
 /// References to a content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What a record takes beside its texts: its entries in the store, in its turn, and among the ids.
-const RECORD_BYTES: u64 = 640;
+const RECORD_BYTES: u64 = 672;
 /// What each attribute takes beside its texts.
 const ATTRIBUTE_BYTES: u64 = 64;
 

@@ -3,6 +3,7 @@
 //! Each scenario runs in short rounds: a fresh structure, threads that start together and do a fixed number of random
 //! operations, and an exact check when they are done. Exit 1 when a promise broke, 2 for bad arguments.
 
+mod bodies;
 mod deadline;
 mod fifo;
 mod map;
@@ -52,6 +53,7 @@ enum Name {
     Sessions,
     Revocation,
     Traces,
+    Bodies,
 }
 
 impl Name {
@@ -64,6 +66,7 @@ impl Name {
             Self::Sessions => Scenario { name: "sessions", round: sessions::round },
             Self::Revocation => Scenario { name: "revocation", round: revocation::round },
             Self::Traces => Scenario { name: "traces", round: traces::round },
+            Self::Bodies => Scenario { name: "bodies", round: bodies::round },
         }
     }
 }
