@@ -1,37 +1,30 @@
-//! A gateway made of the three stores: what happens to one session at its start, at its turns and at its end.
+//! A gateway made of all the stores: what happens to one session at its start, at its turns and at its end.
 
 use crate::Failure;
-use crate::options::{Options, Rate};
+use crate::options::Options;
 use crate::recording::{Recording, Turn};
-use crate::schedule::{Tick, mix};
+use crate::schedule::{Day, mix};
 use crate::stopwatch;
+use crate::stores::Stores;
 use crate::tally::{Cause, Tally};
 use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-use tollgate::clock::{Clock, ManualClock, Timestamp};
-use tollgate::revocation::{RevocationConfig, RevocationSet, Revoked, Standing};
-use tollgate::session::{SessionConfig, SessionError, SessionRequest, SessionStore, Tools};
-use tollgate::trace::{ActionTrace, TraceStore};
+use tollgate::body::{Digest, Record, split_request};
+use tollgate::clock::{Clock, Timestamp};
+use tollgate::revocation::{Revoked, Standing};
+use tollgate::session::{SessionError, SessionRequest, Tools};
+use tollgate::trace::ActionTrace;
 use uuid::Uuid;
 
-/// Entries that one call of a sweep looks at.
-const SWEEP: usize = 1024;
-
-/// The stores, and everything that is replayed through them.
+/// One day: the copies that are replayed at once, through stores that outlive it.
 pub(crate) struct Gateway<'r> {
     recordings: &'r [Recording],
     /// One for each session, copy by copy, each in the order of the input.
     seats: Vec<Seat>,
-    budget: u64,
-    rate: Option<Rate>,
-    time_limit: Duration,
-    session_cap: u64,
-    clock: ManualClock,
-    sessions: SessionStore<ManualClock>,
-    pub(crate) revocations: RevocationSet<Uuid, Uuid, ManualClock>,
-    pub(crate) traces: TraceStore,
+    day: Day,
+    options: &'r Options,
+    stores: &'r Stores,
 }
 
 /// One session of the replay.
@@ -56,23 +49,8 @@ enum Verdict {
 }
 
 impl<'r> Gateway<'r> {
-    pub(crate) fn new(options: &Options, recordings: &'r [Recording], ticks: &[Tick]) -> Result<Self, Failure> {
-        let time_limit = Duration::from_secs(options.time_limit);
-        // A session still admits at the last instant of its time. Its token outlives that instant, so that it is
-        // always the session which says that the time is over.
-        let token_life = time_limit.saturating_add(Duration::from_millis(1));
-        let seats = seats(options, recordings, token_life);
-        let count = seats.len() as u64;
-        let session_cap = options.session_cap.unwrap_or(count);
-        let clock = ManualClock::new(Timestamp::from_millis(ticks.first().map_or(0, |tick| tick.at_ms)));
-
-        let config = SessionConfig::new().capacity(session_cap);
-        let sessions = SessionStore::with_clock(config, clock.clone()).map_err(refused_option)?;
-        let config = RevocationConfig::new().capacity(count.max(1)).max_token_life(token_life);
-        let revocations = RevocationSet::with_clock(config, clock.clone()).map_err(refused_option)?;
-        let traces = TraceStore::new(options.trace_cap).map_err(refused_option)?;
-        let (budget, rate) = (options.budget, options.rate);
-        Ok(Self { recordings, seats, budget, rate, time_limit, session_cap, clock, sessions, revocations, traces })
+    pub(crate) fn new(stores: &'r Stores, options: &'r Options, recordings: &'r [Recording], day: Day) -> Self {
+        Self { seats: seats(options, recordings, day), recordings, day, options, stores }
     }
 
     /// Where `session` of the input sits in each copy.
@@ -82,30 +60,30 @@ impl<'r> Gateway<'r> {
 
     /// Moves the clock.
     pub(crate) fn set_time(&self, at_ms: u64) {
-        self.clock.set(Timestamp::from_millis(at_ms));
+        self.stores.clock.set(self.day.at(at_ms));
     }
 
     /// Starts a session, and has its token tracked.
     pub(crate) fn start(&self, place: usize) -> Result<(), Failure> {
         let (seat, recording) = (&self.seats[place], self.recording(place));
         let mut request = SessionRequest::new(seat.agent)
-            .budget(self.budget)
-            .time_limit(self.time_limit)
+            .budget(self.options.budget)
+            .time_limit(self.options.time_limit())
             .tools(Tools::only(recording.tools.iter().map(String::as_str)));
-        if let Some(rate) = self.rate {
+        if let Some(rate) = self.options.rate {
             request = request.rate(rate.calls, rate.window);
         }
-        let id = self.sessions.create(request).map_err(|error| match error {
+        let id = self.stores.sessions.create(request).map_err(|error| match error {
             SessionError::Full { .. } => Failure::Input(format!(
                 "replay: session-cap {} is too small: there is no room for session {}",
-                self.session_cap,
+                self.stores.session_cap,
                 self.label(place),
             )),
             SessionError::Config(error) => refused_option(error),
             error => Failure::Run(self.complaint(place, error)),
         })?;
         seat.id.set(id).map_err(|_| Failure::Run(self.complaint(place, "it started twice")))?;
-        let tracked = self.revocations.track(seat.agent, seat.token, seat.expires_at);
+        let tracked = self.stores.revocations.track(seat.agent, seat.token, seat.expires_at);
         tracked.map_err(|error| Failure::Run(self.complaint(place, error)))
     }
 
@@ -121,6 +99,7 @@ impl<'r> Gateway<'r> {
         let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         tally.admit_ns.record(nanos).map_err(|error| format!("a latency cannot be recorded: {error}"))?;
 
+        self.keep_body(place, turn, tally)?;
         let calls = turn.tools.len() as u64;
         tally.offered += calls;
         match verdict {
@@ -142,8 +121,8 @@ impl<'r> Gateway<'r> {
         let seat = &self.seats[place];
         // A token that has outlived itself is revoked for now: remembered for the grace, so that it is still refused
         // by name.
-        let until = seat.expires_at.max(self.clock.now());
-        let revoked = self.revocations.revoke(seat.token, until);
+        let until = seat.expires_at.max(self.stores.clock.now());
+        let revoked = self.stores.revocations.revoke(seat.token, until);
         let revoked = revoked.map_err(|error| self.complaint(place, error))?;
         tally.revoked += u64::from(matches!(revoked, Revoked::Newly));
         self.extra_call(place, tally)?;
@@ -151,21 +130,21 @@ impl<'r> Gateway<'r> {
         let id = self.id(place)?;
         let admitted = seat.admitted.load(Ordering::Relaxed);
         // An expired session may have made room for another one.
-        let agrees = match self.sessions.get(&id) {
+        let agrees = match self.stores.sessions.get(&id) {
             Some(info) => info.usage.calls_made == admitted,
             None => self.is_over(seat),
         };
         tally.miscounted += u64::from(!agrees);
-        match self.sessions.close(&id) {
+        match self.stores.sessions.close(&id) {
             Ok(()) => Ok(()),
             Err(SessionError::Expired | SessionError::NotFound) if self.is_over(seat) => Ok(()),
             Err(error) => Err(self.complaint(place, error)),
         }
     }
 
-    /// Forgets the tokens whose time is over. All of them, as what is left over would depend on who came first.
+    /// Forgets what is over. All of it, as what is left over would depend on who came first.
     pub(crate) fn sweep(&self) {
-        while self.revocations.sweep(SWEEP).more {}
+        self.stores.sweep();
     }
 
     /// The call that must be refused. If it is not, the sums do not close.
@@ -194,7 +173,7 @@ impl<'r> Gateway<'r> {
             // Revoked, or nobody can tell any more.
             _ => return Ok(Verdict::Refused(Cause::Revoked)),
         }
-        let error = match self.sessions.admit(&self.id(place)?, Some(&seat.agent), tools) {
+        let error = match self.stores.sessions.admit(&self.id(place)?, Some(&seat.agent), tools) {
             Ok(_) => {
                 seat.admitted.fetch_add(tools.len() as u64, Ordering::Relaxed);
                 return Ok(Verdict::Admitted);
@@ -215,7 +194,32 @@ impl<'r> Gateway<'r> {
     }
 
     fn standing(&self, seat: &Seat) -> Standing {
-        self.revocations.check_issued(&seat.token, &seat.agent, seat.issued_at)
+        self.stores.revocations.check_issued(&seat.token, &seat.agent, seat.issued_at)
+    }
+
+    /// Keeps the body of the request that a turn answers, in parts, and reads it back if that is asked for.
+    fn keep_body(&self, place: usize, turn: &Turn, tally: &mut Tally) -> Result<(), String> {
+        let body = self.recording(place).body(turn);
+        tally.bodies_offered += body.len() as u64;
+        let parts = split_request(body.as_bytes());
+        tally.parts += parts.len() as u64;
+        let (session, number) = (self.label(place), turn.number);
+        let record =
+            Record::open(format!("{session}/{number}"), self.stores.clock.now(), number.to_string(), "request")
+                .conversation(session);
+        match self.stores.bodies.insert_parts(record, &parts) {
+            Ok(receipt) => {
+                let digest = receipt.body.ok_or_else(|| self.complaint(place, "a body has no digest"))?;
+                if self.options.verify {
+                    // What was evicted since is not a fault.
+                    let read = self.stores.bodies.get(&digest);
+                    tally.bodies_wrong += u64::from(read.is_ok_and(|read| read != body.as_bytes()));
+                    tally.bodies_wrong += u64::from(digest != Digest::of(body.as_bytes()));
+                }
+            }
+            Err(_) => tally.bodies_refused += 1,
+        }
+        Ok(())
     }
 
     /// Records one trace for each call of a batch that was admitted.
@@ -226,15 +230,15 @@ impl<'r> Gateway<'r> {
         let before = seat.admitted.load(Ordering::Relaxed) - tools.len() as u64;
         for (number, tool) in (before..).zip(tools) {
             let (action, token) = (format!("{session}/{number}"), seat.token.to_string());
-            let trace = ActionTrace::new(action, tool.clone(), principal.clone(), token, self.clock.now());
+            let trace = ActionTrace::new(action, tool.clone(), principal.clone(), token, self.stores.clock.now());
             // Names are unique: one that replaced another would be missing in the sums.
-            tally.recorded += u64::from(!self.traces.record(trace).replaced);
+            tally.recorded += u64::from(!self.stores.traces.record(trace).replaced);
         }
     }
 
     /// Whether the time of a session is over.
     fn is_over(&self, seat: &Seat) -> bool {
-        self.clock.now().saturating_since(seat.issued_at) > self.time_limit
+        self.stores.clock.now().saturating_since(seat.issued_at) > self.options.time_limit()
     }
 
     fn id(&self, place: usize) -> Result<Uuid, String> {
@@ -245,8 +249,8 @@ impl<'r> Gateway<'r> {
         &self.recordings[place % self.recordings.len()]
     }
 
-    fn copy(&self, place: usize) -> usize {
-        place / self.recordings.len()
+    fn copy(&self, place: usize) -> u64 {
+        self.day.first_copy + (place / self.recordings.len()) as u64
     }
 
     /// A session's name, unique even if the input has a name twice: copy, position in the input, recorded name.
@@ -260,35 +264,39 @@ impl<'r> Gateway<'r> {
     }
 }
 
-/// Every session of every copy. Agents of one name are one agent within their copy.
-fn seats(options: &Options, recordings: &[Recording], token_life: Duration) -> Vec<Seat> {
+/// Every session of every copy of a day. Agents of one name are one agent within their copy.
+fn seats(options: &Options, recordings: &[Recording], day: Day) -> Vec<Seat> {
     let mut first = HashMap::new();
     let agents: Vec<usize> = (recordings.iter().enumerate())
         .map(|(position, recording)| *first.entry(recording.agent_id.as_str()).or_insert(position))
         .collect();
-    let copies = (0..options.repeat).flat_map(|_| recordings.iter().zip(&agents).enumerate());
-    let seat = |(place, (position, (recording, agent))): (usize, (usize, (&Recording, &usize)))| {
-        let issued_at = Timestamp::from_millis(recording.start_ms);
-        let copy = place - position; // the place of its first session
+    let seat = |copy: u64, position: usize| {
+        let issued_at = day.at(recordings[position].start_ms);
+        // The first place of the copy, of all copies of all days.
+        let place = copy.wrapping_mul(recordings.len() as u64);
         Seat {
-            agent: name(options.seed, 2 * (copy + agent)),
-            token: name(options.seed, 2 * place + 1),
+            agent: name(options.seed, 2 * (place + agents[position] as u64)),
+            token: name(options.seed, 2 * (place + position as u64) + 1),
             issued_at,
-            expires_at: issued_at.saturating_add(token_life),
+            expires_at: issued_at.saturating_add(options.token_life()),
             id: OnceLock::new(),
             admitted: AtomicU64::new(0),
         }
     };
-    copies.enumerate().map(seat).collect()
+    let copies = day.first_copy..day.first_copy + day.copies;
+    copies
+        .flat_map(|copy| (0..recordings.len()).map(move |position| (copy, position)))
+        .map(|(c, p)| seat(c, p))
+        .collect()
 }
 
 /// The same name for the same seed and index; different indices have different names.
-fn name(seed: u64, index: usize) -> Uuid {
-    let low = mix(seed.wrapping_add(index as u64));
+fn name(seed: u64, index: u64) -> Uuid {
+    let low = mix(seed.wrapping_add(index));
     Uuid::from_u64_pair(mix(mix(seed) ^ low), low)
 }
 
 /// An option that a store refuses is the user's to correct.
-fn refused_option(error: impl std::fmt::Display) -> Failure {
+pub(crate) fn refused_option(error: impl std::fmt::Display) -> Failure {
     Failure::Input(format!("replay: {error}"))
 }

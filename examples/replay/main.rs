@@ -20,19 +20,25 @@ mod recording;
 mod report;
 mod sample;
 mod schedule;
+mod stores;
 mod tally;
 
 use crate::gateway::Gateway;
 use crate::options::Options;
 use crate::recording::Recording;
 use crate::report::{Report, Run};
+use crate::stores::Stores;
+use crate::tally::Tally;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// More sessions than this at once are taken for a slip of the keyboard.
 const MAX_SESSIONS: u64 = 10_000_000;
+
+/// What a revocation is remembered beyond its token, by default.
+const GRACE: Duration = Duration::from_secs(60);
 
 /// Why the replay did not come to its report. Each prints as one line.
 #[derive(Debug)]
@@ -72,18 +78,31 @@ fn replay(options: &Options) -> Result<Vec<String>, Failure> {
         return Err(Failure::Input(what));
     }
     let ticks = schedule::ticks(&recordings);
-    let gateway = Gateway::new(options, &recordings, &ticks)?;
+    let each = recordings.len() as u64;
+    let at_once = options.session_cap.map_or(copies, |cap| (cap / each).clamp(1, copies));
+    let remembered = options.token_life().saturating_add(GRACE);
+    let days = schedule::days(&ticks, copies, at_once, remembered).ok_or_else(|| {
+        Failure::Input(format!("replay: time-limit {} leaves no time for {copies} copies", options.time_limit))
+    })?;
+    let stores = Stores::new(options, each * at_once, days[0].at(ticks.first().map_or(0, |tick| tick.at_ms)))?;
     let threads = options.threads();
     let bar = progress(recording::turns(&recordings) * copies);
 
     let begun = stopwatch();
-    let tally = drive::drive(&gateway, &ticks, threads, options.seed, &bar);
+    let mut tally = Tally::new().map_err(Failure::Run)?;
+    for day in days {
+        if day.first_copy > 0 {
+            stores.clock.set(day.at(ticks.first().map_or(0, |tick| tick.at_ms)));
+            stores.close_day();
+        }
+        let gateway = Gateway::new(&stores, options, &recordings, day);
+        tally.add(&drive::drive(&gateway, &ticks, threads, options.seed, &bar)?).map_err(Failure::Run)?;
+    }
     let seconds = begun.elapsed().as_secs_f64();
     bar.finish_and_clear();
-    let tally = tally?;
 
     let run = Run { sessions, turns: recording::turns(&recordings) * copies, threads, seconds };
-    let report = Report::new(&run, &tally, &gateway);
+    let report = Report::new(&run, &tally, &stores);
     let text = if options.json { report.json().map_err(Failure::Run)? } else { report.to_string() };
     let written = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
     written.map_err(|error| Failure::Run(format!("the report cannot be written: {error}")))?;

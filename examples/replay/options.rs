@@ -17,7 +17,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_THREADS)))]
     threads: Option<u16>,
 
-    /// Copies to replay at once, as distinct sessions
+    /// Copies to replay, as distinct sessions: as many at once as the session store has room for
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(crate) repeat: u64,
 
@@ -40,6 +40,14 @@ pub(crate) struct Options {
     /// Sessions that the store has room for [default: enough for the input]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) session_cap: Option<u64>,
+
+    /// Bytes of request bodies that are kept, with what goes with them
+    #[arg(long, value_name = "BYTES", default_value_t = 256 << 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) body_cap: u64,
+
+    /// Read back every body that is stored, and compare it
+    #[arg(long)]
+    pub(crate) verify: bool,
 
     /// Print one JSON object
     #[arg(long)]
@@ -67,6 +75,17 @@ impl Options {
         let text = error.to_string();
         let line = text.lines().next().unwrap_or("the options cannot be understood");
         Err(format!("replay: {}", line.strip_prefix("error: ").unwrap_or(line)))
+    }
+
+    /// How long each session lives.
+    pub(crate) fn time_limit(&self) -> Duration {
+        Duration::from_secs(self.time_limit)
+    }
+
+    /// How long each token lives. A session still admits at the last instant of its time; its token outlives that instant,
+    /// so that it is always the session which says that the time is over.
+    pub(crate) fn token_life(&self) -> Duration {
+        self.time_limit().saturating_add(Duration::from_millis(1))
     }
 
     /// Worker threads.

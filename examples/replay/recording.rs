@@ -3,10 +3,11 @@
 //! What is wrong with a recording is said in one line, `file:line: what is wrong`.
 
 use serde_json::{Map, Value};
+use std::ops::Range;
 use std::path::Path;
 
 /// The last millisecond that is still a time in nanoseconds of 64 bits.
-const MAX_MILLIS: u64 = u64::MAX / 1_000_000;
+pub(crate) const MAX_MILLIS: u64 = u64::MAX / 1_000_000;
 
 /// One recorded session.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(crate) struct Recording {
     pub(crate) tools: Vec<String>,
     /// When it starts, in Unix milliseconds.
     pub(crate) start_ms: u64,
+    /// Its messages, each as compact JSON of what goes over the wire.
+    pub(crate) messages: Vec<String>,
     /// Its assistant messages, in order, at times that never step back.
     pub(crate) turns: Vec<Turn>,
 }
@@ -24,16 +27,35 @@ pub(crate) struct Recording {
 /// One assistant message: one batch of calls, possibly empty.
 #[derive(Debug)]
 pub(crate) struct Turn {
+    /// Its place among the turns of its session.
+    pub(crate) number: usize,
     pub(crate) at_ms: u64,
     /// The tool of each call.
     pub(crate) tools: Vec<String>,
+    /// The messages that its request sends: all before it, since the conversation last restarted.
+    pub(crate) request: Range<usize>,
+    /// What its tools answered, as text.
+    pub(crate) results: Vec<String>,
 }
 
-/// What a message says about time and calls.
+impl Recording {
+    /// The body of the request that a turn answers: compact JSON of the messages so far.
+    pub(crate) fn body(&self, turn: &Turn) -> String {
+        format!("[{}]", self.messages[turn.request.clone()].join(","))
+    }
+}
+
+/// What a message says.
 struct Message {
     timestamp_ms: Option<u64>,
     /// The calls, if it is an assistant message.
     batch: Option<Vec<String>>,
+    /// What a tool answered, if it is a tool message.
+    result: Option<String>,
+    /// Whether the conversation restarts with it.
+    restarts: bool,
+    /// Itself, without what only the recording says.
+    wire: String,
 }
 
 /// Assistant messages in all.
@@ -81,22 +103,31 @@ fn session(line: &[u8]) -> Result<Recording, String> {
         agent_id: string(session, "agent_id")?,
         tools,
         start_ms,
-        turns: timed(start_ms, messages),
+        turns: timed(start_ms, &messages),
+        messages: messages.into_iter().map(|message| message.wire).collect(),
     })
 }
 
 /// The turns with their times: the message's timestamp, or `k` seconds after the start for the `k`-th, counted from 0.
-fn timed(start_ms: u64, messages: Vec<Message>) -> Vec<Turn> {
+fn timed(start_ms: u64, messages: &[Message]) -> Vec<Turn> {
     let mut turns: Vec<Turn> = Vec::new();
     let mut latest = start_ms; // of all timestamps so far, which may step back
     let mut previous = start_ms; // the turn before: turns stay in order where only some have timestamps
-    for message in messages {
+    let mut restart = 0;
+    for (place, message) in messages.iter().enumerate() {
         latest = latest.max(message.timestamp_ms.unwrap_or(0));
-        let Some(tools) = message.batch else { continue };
+        if message.restarts {
+            restart = place;
+        }
+        if let (Some(result), Some(turn)) = (&message.result, turns.last_mut()) {
+            turn.results.push(result.clone());
+        }
+        let Some(tools) = message.batch.clone() else { continue };
         let counted = start_ms.saturating_add((turns.len() as u64).saturating_mul(1000)).min(MAX_MILLIS);
         let at_ms = if message.timestamp_ms.is_some() { latest } else { counted };
         previous = previous.max(at_ms);
-        turns.push(Turn { at_ms: previous, tools });
+        let number = turns.len();
+        turns.push(Turn { number, at_ms: previous, tools, request: restart..place, results: Vec::new() });
     }
     turns
 }
@@ -121,7 +152,16 @@ fn message(value: &Value) -> Result<Message, String> {
         }
         _ => return Err("`role` is not one of system, user, assistant and tool".to_owned()),
     };
-    Ok(Message { timestamp_ms, batch })
+    let result = (role == "tool").then(|| message.get("content").map_or_else(String::new, text));
+    let restarts = message.get("compaction").is_some_and(|flag| flag == true);
+    let mut wire = message.clone();
+    wire.retain(|key, _| !["timestamp_ms", "usage", "compaction"].contains(&key.as_str()));
+    Ok(Message { timestamp_ms, batch, result, restarts, wire: Value::Object(wire).to_string() })
+}
+
+/// The text of a message's content.
+fn text(content: &Value) -> String {
+    content.as_str().map_or_else(|| content.to_string(), str::to_owned)
 }
 
 /// The tools that a message calls, none if it does not have the field.

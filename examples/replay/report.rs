@@ -1,6 +1,6 @@
 //! The report, and the proof that it adds up.
 
-use crate::gateway::Gateway;
+use crate::stores::Stores;
 use crate::tally::{Refused, Tally};
 use serde::Serialize;
 use std::fmt;
@@ -23,6 +23,7 @@ pub(crate) struct Report {
     batches: Batches,
     traces: Traces,
     revocations: Revocations,
+    bodies: Bodies,
     admit_ns: Latency,
     admits_per_second: f64,
     /// None where the system does not tell.
@@ -62,6 +63,20 @@ struct Revocations {
 }
 
 #[derive(Debug, Serialize)]
+struct Bodies {
+    /// Of the requests of all turns, as they came.
+    offered_bytes: u64,
+    /// Of the parts that are held at the end, as they are kept.
+    stored_bytes: u64,
+    /// What counts towards the cap: these, and what they and their records take beside.
+    held_bytes: u64,
+    cap: u64,
+    parts: u64,
+    unique_parts: u64,
+    refused: u64,
+}
+
+#[derive(Debug, Serialize)]
 struct Latency {
     p50: u64,
     p99: u64,
@@ -70,10 +85,9 @@ struct Latency {
 }
 
 impl Report {
-    pub(crate) fn new(run: &Run, tally: &Tally, gateway: &Gateway<'_>) -> Self {
-        let (traces, revocations) = (gateway.traces.stats(), gateway.revocations.stats());
+    pub(crate) fn new(run: &Run, tally: &Tally, stores: &Stores) -> Self {
+        let (traces, revocations, bodies) = (stores.traces.stats(), stores.revocations.stats(), stores.bodies.stats());
         let batches = Batches { admitted: tally.batches_admitted, refused: tally.batches_refused };
-        let asked = (batches.admitted + batches.refused) as f64;
         let quantile = |quantile| tally.admit_ns.value_at_quantile(quantile);
         Self {
             sessions: run.sessions,
@@ -89,13 +103,23 @@ impl Report {
                 last_seq: traces.last_seq,
             },
             revocations: Revocations { revoked: tally.revoked, live: revocations.revoked, swept: revocations.swept },
+            bodies: Bodies {
+                offered_bytes: tally.bodies_offered,
+                stored_bytes: bodies.stored_bytes,
+                held_bytes: bodies.bytes,
+                cap: bodies.max_bytes,
+                parts: tally.parts,
+                unique_parts: bodies.stored_parts,
+                refused: tally.bodies_refused,
+            },
             admit_ns: Latency {
                 p50: quantile(0.5),
                 p99: quantile(0.99),
                 p999: quantile(0.999),
                 max: tally.admit_ns.max(),
             },
-            admits_per_second: if run.seconds > 0.0 { (asked / run.seconds).round() } else { 0.0 },
+            // While admitting: hashing bodies takes most of the run.
+            admits_per_second: (run.threads as f64 * 1e9 / tally.admit_ns.mean().max(1.0)).round(),
             peak_rss_bytes: peak_rss_bytes(),
             threads: run.threads,
             seconds: run.seconds,
@@ -110,7 +134,7 @@ impl Report {
 
     /// What does not add up, one line each. The input has `recorded_calls` calls.
     pub(crate) fn faults(&self, tally: &Tally, recorded_calls: u64) -> Vec<String> {
-        let (calls, traces, sessions) = (&self.calls, &self.traces, self.sessions);
+        let (calls, traces, bodies, sessions) = (&self.calls, &self.traces, &self.bodies, self.sessions);
         let mut faults = Vec::new();
         let mut equal = |what: &str, left: u64, right: u64| {
             if left != right {
@@ -124,6 +148,8 @@ impl Report {
         equal("traces evicted = recorded - live", traces.evicted, traces.recorded.wrapping_sub(traces.live));
         equal("traces live beyond the cap", traces.live.saturating_sub(traces.cap), 0);
         equal("sessions whose calls made are not its calls admitted", tally.miscounted, 0);
+        equal("bodies that read back otherwise than they were stored", tally.bodies_wrong, 0);
+        equal("bytes of bodies beyond the cap", bodies.held_bytes.saturating_sub(bodies.cap), 0);
         equal("tokens revoked = sessions", self.revocations.revoked, sessions);
         equal("extra calls refused as revoked = sessions", tally.extra_refused, sessions);
         faults
@@ -148,9 +174,13 @@ impl fmt::Display for Report {
         }
         let Revocations { revoked, live, swept } = &self.revocations;
         writeln!(f, "revocations  {revoked} revoked, {live} live, {swept} swept")?;
+        let Bodies { offered_bytes, stored_bytes, parts, unique_parts, refused, .. } = &self.bodies;
+        let saved = 100.0 * (1.0 - *stored_bytes as f64 / (*offered_bytes).max(1) as f64);
+        write!(f, "bodies       {offered_bytes} bytes offered, {stored_bytes} stored ({saved:.1} % saved), ")?;
+        writeln!(f, "{parts} parts, {unique_parts} unique, {refused} refused")?;
         let Latency { p50, p99, p999, max } = &self.admit_ns;
         writeln!(f, "admission    p50 {p50} ns, p99 {p99} ns, p99.9 {p999} ns, max {max} ns")?;
-        writeln!(f, "throughput   {:.0} admissions a second", self.admits_per_second)?;
+        writeln!(f, "throughput   {:.0} admissions a second, of all threads, while admitting", self.admits_per_second)?;
         match self.peak_rss_bytes {
             Some(bytes) => writeln!(f, "peak memory  {:.1} MiB", bytes as f64 / f64::from(1 << 20))?,
             None => writeln!(f, "peak memory  unknown")?,

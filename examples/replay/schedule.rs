@@ -1,8 +1,10 @@
 //! All sessions on one clock: what happens when.
 
-use crate::recording::Recording;
+use crate::recording::{MAX_MILLIS, Recording};
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::time::Duration;
+use tollgate::clock::Timestamp;
 
 /// What happens at one instant: first the starts, then the turns, then the ends. Sessions are positions in the input.
 #[derive(Debug, Default)]
@@ -12,6 +14,37 @@ pub(crate) struct Tick {
     pub(crate) starts: Vec<usize>,
     pub(crate) groups: Vec<Group>,
     pub(crate) ends: Vec<usize>,
+}
+
+/// Copies that are replayed at once, and when. On the next day all tokens of this one have expired.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Day {
+    pub(crate) first_copy: u64,
+    pub(crate) copies: u64,
+    offset_ms: u64,
+}
+
+impl Day {
+    /// The instant of a recorded time on this day.
+    pub(crate) fn at(&self, at_ms: u64) -> Timestamp {
+        Timestamp::from_millis(at_ms.saturating_add(self.offset_ms))
+    }
+}
+
+/// The days that it takes to replay all `copies`, `at_once` on each, for tokens that are remembered for `life` from their
+/// issue; none if time does not suffice.
+pub(crate) fn days(ticks: &[Tick], copies: u64, at_once: u64, life: Duration) -> Option<Vec<Day>> {
+    let first = ticks.first().map_or(0, |tick| tick.at_ms);
+    let last = ticks.last().map_or(0, |tick| tick.at_ms);
+    let day_ms = u64::try_from(life.as_millis()).ok().and_then(|life| life.checked_add(last - first + 1));
+    let day = |number: u64| {
+        let first_copy = number * at_once;
+        let offset_ms = if number == 0 { 0 } else { day_ms?.checked_mul(number)? };
+        let ends = last.checked_add(offset_ms)?;
+        let copies = at_once.min(copies - first_copy);
+        (ends <= MAX_MILLIS).then_some(Day { first_copy, copies, offset_ms })
+    };
+    (0..copies.div_ceil(at_once)).map(day).collect()
 }
 
 /// The turns of one session at one instant. One thread takes them all, so that they stay in order.

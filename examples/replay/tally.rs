@@ -47,6 +47,14 @@ pub(crate) struct Tally {
     pub(crate) extra_refused: u64,
     /// Sessions whose store has another number of calls than was admitted.
     pub(crate) miscounted: u64,
+    /// Bytes of the request bodies of all turns.
+    pub(crate) bodies_offered: u64,
+    /// Parts that these were cut into.
+    pub(crate) parts: u64,
+    /// Bodies that were refused.
+    pub(crate) bodies_refused: u64,
+    /// Bodies that read back otherwise than they were stored.
+    pub(crate) bodies_wrong: u64,
     /// Nanoseconds that each batch took to be admitted or refused.
     pub(crate) admit_ns: Histogram<u64>,
 }
@@ -64,6 +72,10 @@ impl Tally {
             revoked: 0,
             extra_refused: 0,
             miscounted: 0,
+            bodies_offered: 0,
+            parts: 0,
+            bodies_refused: 0,
+            bodies_wrong: 0,
             admit_ns,
         })
     }
@@ -97,6 +109,10 @@ impl Tally {
         self.revoked += other.revoked;
         self.extra_refused += other.extra_refused;
         self.miscounted += other.miscounted;
+        self.bodies_offered += other.bodies_offered;
+        self.parts += other.parts;
+        self.bodies_refused += other.bodies_refused;
+        self.bodies_wrong += other.bodies_wrong;
         self.admit_ns.add(&other.admit_ns).map_err(|error| format!("histograms do not add up: {error}"))
     }
 }
