@@ -44,7 +44,7 @@ use crate::clock::Timestamp;
 use crate::hash::{RandomState, random_state};
 use crate::raw::epoch::{self, Guard};
 use crate::raw::stack::{Loose, Stack};
-use crate::raw::table::{Owned, Place, Table};
+use crate::raw::table::{Node, Owned, Place, Table};
 use crate::sync::{AtomicU64, Counter, Ordering};
 use crossbeam_utils::CachePadded;
 use std::fmt;
@@ -73,6 +73,8 @@ pub struct Swept {
     pub dropped: usize,
     /// Whether the limit was reached with entries left to look at, due or not.
     pub more: bool,
+    /// Whether the limit was reached with entries left that may be due.
+    pub more_due: bool,
 }
 
 /// Keys with deadlines.
@@ -131,8 +133,8 @@ impl Name {
         Self { era, level: Some(level), period: deadline >> (level * DIGIT) }
     }
 
-    fn ripe(&self, now: u64, era: u64) -> bool {
-        self.era < era || self.level.is_none_or(|level| self.period << (level * DIGIT) <= now)
+    fn may_be_due(&self, now: u64) -> bool {
+        self.level.is_none_or(|level| self.period << (level * DIGIT) <= now)
     }
 }
 
@@ -169,7 +171,7 @@ impl<K: Send + Sync + 'static> DeadlineQueue<K> {
     }
 
     /// Takes at most `limit` steps through the entries that are due at `now`, or at the latest `now` of any sweep
-    /// before. Lock-free; other sweeps and adds may go on meanwhile.
+    /// before, and then through those of older eras. Lock-free; other sweeps and adds may go on meanwhile.
     ///
     /// `visit` is called with the key and deadline of each entry that is due, and, when many entries are stale, of
     /// others too, so it must look for itself. Two sweeps may call it for the same entry.
@@ -179,12 +181,12 @@ impl<K: Send + Sync + 'static> DeadlineQueue<K> {
         let era = self.era.load(Ordering::Relaxed);
         let mut swept = Swept::default();
         let mut steps = 0;
-        for bucket in self.buckets.iter(&guard).filter(|bucket| bucket.key.ripe(now, era)) {
+        // False if the limit was reached first.
+        let mut empty = |bucket: &Node<Name, Stack<Entry<K>>>| {
             loop {
                 while let Some(top) = bucket.value.top(&guard) {
                     if steps == limit {
-                        swept.more = true;
-                        return swept;
+                        return false;
                     }
                     steps += 1;
                     // Relaxed: a deadline changes only while its entry is on no stack, and P2 publishes it.
@@ -208,10 +210,22 @@ impl<K: Send + Sync + 'static> DeadlineQueue<K> {
                 }
                 if bucket.value.seal() {
                     self.take_away(&bucket.key, &guard);
-                    break;
+                    return true;
                 }
             }
+        };
+        // What may be due goes first, so that a caller who looks for that alone need not wait for a whole old era.
+        let mut aged = false;
+        for bucket in self.buckets.iter(&guard) {
+            if !bucket.key.may_be_due(now) {
+                aged |= bucket.key.era < era;
+            } else if !empty(bucket) {
+                (swept.more, swept.more_due) = (true, true);
+                return swept;
+            }
         }
+        let old = |bucket: &&Node<Name, _>| bucket.key.era < era && !bucket.key.may_be_due(now);
+        swept.more = aged && !self.buckets.iter(&guard).filter(old).all(empty);
         swept
     }
 

@@ -148,6 +148,9 @@ impl Pair {
         prop_assert!(!swept.more || limit < before, "{limit} steps were not enough for {before} entries");
         let left = self.entries.iter().find(|entry| self.may_be_visited(entry));
         prop_assert!(swept.more || left.is_none(), "{:?} was left", left.map(|entry| entry.key));
+        let due = self.entries.iter().find(|entry| entry.deadline <= self.high_water);
+        prop_assert!(swept.more_due || due.is_none(), "{:?}, which is due, was left", due.map(|entry| entry.key));
+        prop_assert!(swept.more || !swept.more_due);
         Ok(swept.more)
     }
 
