@@ -5,13 +5,15 @@
 //!
 //! A gateway between agents and the tools that they call asks, for every call and on every core: is this token revoked
 //! ([`revocation`]), is this session alive and within its budget and rate ([`session`]), where is the record of what was
-//! done ([`trace`])? The stores that answer are made of four small primitives, which are useful by themselves:
+//! done ([`trace`]), where is the result that was too large to pass on ([`handle`])? The stores that answer are made of
+//! four small primitives, which are useful by themselves:
 //!
 //! | | [`map`] | [`fifo`] | [`deadline`] | [`budget`] |
 //! |---|---|---|---|---|
 //! | [`session`] | x | | x | x |
 //! | [`revocation`] | x | | x | x |
 //! | [`trace`] | | x | | |
+//! | [`handle`] | | x | x | |
 //!
 //! # Consistency
 //!
@@ -34,6 +36,7 @@ pub mod clock;
 pub mod deadline;
 pub mod error;
 pub mod fifo;
+pub mod handle;
 pub mod hash;
 pub mod map;
 #[expect(unsafe_code, reason = "the one module that holds it; every block argues from a numbered invariant")]

@@ -18,6 +18,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("revocation", 4),
     ("trace", 4),
     ("body", 4),
+    ("handle", 4),
 ];
 
 /// Lines that a file may have; `raw`, whose files are half argument, more.

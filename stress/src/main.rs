@@ -6,6 +6,7 @@
 mod bodies;
 mod deadline;
 mod fifo;
+mod handles;
 mod map;
 mod meter;
 mod revocation;
@@ -54,6 +55,7 @@ enum Name {
     Revocation,
     Traces,
     Bodies,
+    Handles,
 }
 
 impl Name {
@@ -67,6 +69,7 @@ impl Name {
             Self::Revocation => Scenario { name: "revocation", round: revocation::round },
             Self::Traces => Scenario { name: "traces", round: traces::round },
             Self::Bodies => Scenario { name: "bodies", round: bodies::round },
+            Self::Handles => Scenario { name: "handles", round: handles::round },
         }
     }
 }

@@ -3,6 +3,7 @@
 mod bodies;
 mod deadline;
 mod fifo;
+mod handle;
 mod map;
 mod meter;
 
