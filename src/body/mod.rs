@@ -198,6 +198,14 @@ impl<C: Clock> BodyStore<C> {
     pub fn stats(&self) -> BodyStats {
         self.shared.stats()
     }
+
+    /// Ids and turns that are known, for models: nothing else shows one that was left behind.
+    #[cfg(feature = "loom")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn indexed(&self) -> u64 {
+        self.shared.indexed()
+    }
 }
 
 impl<C: Clock> Clone for BodyStore<C> {

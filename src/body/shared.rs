@@ -219,6 +219,12 @@ impl<C: Clock> Shared<C> {
         report
     }
 
+    /// Ids and turns that are known.
+    #[cfg(any(test, feature = "loom"))]
+    pub(super) fn indexed(&self) -> u64 {
+        self.ids.len() + self.turns.len()
+    }
+
     pub(super) fn stats(&self) -> BodyStats {
         let (pieces, counts) = (&self.pieces, &self.counts);
         BodyStats {
@@ -238,5 +244,54 @@ impl<C: Clock> Shared<C> {
             released: counts.released.get(),
             refused: counts.refused.get(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{ManualClock, Timestamp};
+
+    fn record(name: u64) -> Record {
+        Record::log((name % 3).to_string(), Timestamp::from_secs(name), "info", "")
+    }
+
+    fn shared(max_bytes: u64) -> Shared<ManualClock> {
+        Shared::new(BodyConfig::new().max_bytes(max_bytes), ManualClock::new(Timestamp::ZERO)).unwrap()
+    }
+
+    fn assert_empty(shared: &Shared<ManualClock>) {
+        shared.prune(PrunePolicy::keep_all().max_bytes(0));
+        assert_eq!((shared.records.len(), shared.indexed()), (0, 0));
+        assert_eq!(shared.pieces.bytes(), 0);
+    }
+
+    #[test]
+    fn a_record_that_goes_leaves_no_id_and_no_turn_behind() {
+        let shared = shared(1 << 20);
+        let ids: Vec<_> = (0..9).map(|name| shared.insert(record(name), Some(&[b"text"])).unwrap().id).collect();
+        for id in &ids[..5] {
+            shared.release(id).unwrap();
+        }
+        assert_eq!(shared.indexed(), 4 + 3);
+        assert_empty(&shared);
+    }
+
+    #[test]
+    fn nor_does_one_that_is_evicted_while_it_comes_in_again() {
+        // Room for two or three of a few records, which all threads insert.
+        let shared = shared(2_100);
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let shared = &shared;
+                scope.spawn(move || {
+                    for i in 0..2_000 {
+                        // One that finds no room because others hold it is refused.
+                        let _ = shared.insert(record((thread + i) % 5), Some(&[b"text"]));
+                    }
+                });
+            }
+        });
+        assert_empty(&shared);
     }
 }
