@@ -10,6 +10,7 @@
 //!
 //! | | [`map`] | [`fifo`] | [`deadline`] | [`budget`] |
 //! |---|---|---|---|---|
+//! | [`posture`] | x | | | x |
 //! | [`session`] | x | | x | x |
 //! | [`revocation`] | x | | x | x |
 //! | [`trace`] | | x | | |
@@ -39,6 +40,7 @@ pub mod fifo;
 pub mod handle;
 pub mod hash;
 pub mod map;
+pub mod posture;
 #[expect(unsafe_code, reason = "the one module that holds it; every block argues from a numbered invariant")]
 mod raw;
 pub mod revocation;

@@ -19,6 +19,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("trace", 4),
     ("body", 4),
     ("handle", 4),
+    ("posture", 4),
 ];
 
 /// Lines that a file may have; `raw`, whose files are half argument, more.

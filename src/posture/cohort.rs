@@ -1,0 +1,81 @@
+//! Cohorts: agents that can be taken down at one instant.
+
+#![forbid(unsafe_code)]
+
+use super::Downgrade;
+use crate::budget::{Limits, Meter, Status};
+use crate::clock::Timestamp;
+use crate::hash::random_state;
+use crate::map::ShardedMap;
+use std::sync::Arc;
+
+/// Agents that share a fate. Every agent is in that of everyone, in that of its principal if it has one, and in that of
+/// the unknown until it has seen, once it was known, that nobody had taken those down.
+pub(super) struct Cohort {
+    /// Whose agents they are, if they are a principal's.
+    pub(super) principal: Option<Arc<str>>,
+    /// Shut when the cohort is taken down: the one instant for all. Counts the members of a principal's cohort.
+    pub(super) members: Meter,
+    /// There before the meter is shut.
+    order: ShardedMap<(), Arc<Order>>,
+}
+
+/// What a cohort was taken down for.
+pub(super) struct Order {
+    pub(super) downgrade: Downgrade,
+    pub(super) at: Timestamp,
+}
+
+/// What holds for all agents, and for those that are not known. Replaced as a whole.
+#[derive(Clone)]
+pub(super) struct Everyone {
+    pub(super) all: Arc<Cohort>,
+    pub(super) unknown: Arc<Cohort>,
+    /// Whether unknown agents are at level 1 in place of the default.
+    pub(super) lowered: bool,
+    /// Whether they stay there until they are released, or the default is restored.
+    pub(super) latched: bool,
+    /// The number of the last time that they were taken down; zero before the first.
+    pub(super) epoch: u64,
+}
+
+/// A meter that counts without a bound, or up to one.
+pub(super) fn meter(budget: u64) -> Meter {
+    Meter::new(Limits::new(budget), Timestamp::ZERO).expect("no rate, nothing to refuse")
+}
+
+impl Cohort {
+    pub(super) fn new(principal: Option<Arc<str>>) -> Arc<Self> {
+        let order = ShardedMap::with_shards_and_hasher(1, random_state());
+        Arc::new(Self { principal, members: meter(u64::MAX), order })
+    }
+
+    /// Whether it was taken down.
+    pub(super) fn is_down(&self) -> bool {
+        self.members.status() == Status::Closed
+    }
+
+    /// Takes it down. False if that was done, or begun, on another order: then it is down on that one.
+    pub(super) fn take_down(&self, order: &Arc<Order>) -> bool {
+        let mine = self.order.pin().try_insert((), Arc::clone(order)).is_ok();
+        // Whoever comes second finishes what the first has begun.
+        let _ = self.members.shut(Status::Closed);
+        mine
+    }
+
+    /// What it was taken down for, once it is.
+    pub(super) fn order(&self) -> Option<Arc<Order>> {
+        self.order.get(&())
+    }
+}
+
+impl Everyone {
+    pub(super) fn new() -> Self {
+        Self { all: Cohort::new(None), unknown: Cohort::new(None), lowered: false, latched: false, epoch: 0 }
+    }
+
+    /// Whether unknown agents are at level 1 in place of the default.
+    pub(super) fn is_low(&self) -> bool {
+        self.lowered || self.all.is_down() || self.unknown.is_down()
+    }
+}

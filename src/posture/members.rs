@@ -1,0 +1,119 @@
+//! Who is known, and whose agents they are.
+
+#![forbid(unsafe_code)]
+
+use super::PostureError;
+use super::agent::Agent;
+use super::cohort::Cohort;
+use super::shared::Shared;
+use super::trim::{Place, Trims};
+use crate::budget::Status;
+use crate::clock::{Clock, Timestamp};
+use crate::map::Step;
+use std::sync::Arc;
+
+impl<C: Clock> Shared<C> {
+    /// Counts an agent into the principal's open cohort.
+    pub(super) fn join(&self, principal: &Arc<str>) -> Arc<Cohort> {
+        let principals = self.principals.pin();
+        let fresh = || Cohort::new(Some(Arc::clone(principal)));
+        loop {
+            let done = principals.compute(Arc::clone(principal), |known| match known {
+                Some(cohort) if cohort.members.status() == Status::Open => Step::Keep,
+                _ => Step::Put(fresh()),
+            });
+            if let Some(cohort) = done.after.filter(|cohort| cohort.members.admit(1, Timestamp::ZERO).is_ok()) {
+                return Arc::clone(cohort);
+            }
+        }
+    }
+
+    /// Counts an agent out of its principal's cohort, which goes with its last member.
+    pub(super) fn leave(&self, cohort: &Arc<Cohort>) {
+        let _ = cohort.members.refund(1, Timestamp::ZERO);
+        let empty = cohort.members.shut_if(Status::Expired, |spent| spent.calls == 0).is_ok();
+        if let Some(principal) = cohort.principal.as_ref().filter(|_| empty) {
+            self.principals.pin().remove_if(&**principal, |other| Arc::ptr_eq(other, cohort));
+        }
+    }
+
+    pub(super) fn enroll(&self, agent: &Arc<str>, principal: &Arc<str>, trims: &mut Trims) -> Result<(), PostureError> {
+        let mut seat: Option<Place<'_>> = None;
+        loop {
+            self.settle(agent, trims);
+            let stranger = seat.as_ref().map(|_| self.stranger());
+            let joined = self.join(principal);
+            let agents = self.agents.pin();
+            let mut enrolled = false;
+            let done = agents.compute(Arc::clone(agent), |known| {
+                enrolled = false;
+                let Some(agent) = known.or(stranger.as_ref()) else { return Step::Keep };
+                if agent.down().is_some() || joined.is_down() {
+                    return Step::Keep;
+                }
+                enrolled = true;
+                Step::Put(Agent { principal: Some(Arc::clone(&joined)), ..agent.clone() })
+            });
+            if !enrolled {
+                self.leave(&joined);
+                if done.before.is_none() && seat.is_none() {
+                    seat = Some(self.find_seat()?);
+                }
+                continue;
+            }
+            if let Some(left) = done.before.and_then(|before| before.principal.as_ref()) {
+                self.leave(left);
+            }
+            if done.before.is_none() {
+                if let Some(seat) = seat {
+                    seat.keep();
+                }
+                self.confirm(agent);
+            }
+            return Ok(());
+        }
+    }
+
+    /// Forgets an agent. False if it is not known.
+    pub(super) fn forget(&self, agent: &Arc<str>, trims: &mut Trims) -> Result<bool, PostureError> {
+        loop {
+            self.settle(agent, trims);
+            let agents = self.agents.pin();
+            let Some(known) = agents.get(&**agent) else { return Ok(false) };
+            if known.latched {
+                return Err(PostureError::Latched);
+            }
+            let stranger = self.stranger();
+            if known.posture < stranger.posture {
+                return Err(PostureError::WouldRaise);
+            }
+            // Decided on this very entry: any other one is looked at anew.
+            let same = |other: &Agent| other.last == known.last && other.changed == known.changed;
+            let fits = |other: &Agent| same(other) && !other.latched && other.down().is_none();
+            let Some(gone) = agents.remove_if(&**agent, fits) else { continue };
+            self.drop_floor(agent, gone.last);
+            self.drop_records(gone.history.len());
+            if let Some(cohort) = &gone.principal {
+                self.leave(cohort);
+            }
+            let _ = self.agent_room.refund(1, Timestamp::ZERO);
+            return Ok(true);
+        }
+    }
+
+    /// Lets a latched agent go. False if it is not latched.
+    pub(super) fn release(&self, agent: &Arc<str>, trims: &mut Trims) -> bool {
+        loop {
+            self.settle(agent, trims);
+            // A downgrade that came since may latch it, and is entered first.
+            let open = |known: &Agent| known.down().is_none();
+            let free = |known: &Agent| Agent { latched: false, ..known.clone() };
+            if self.amend(agent, |known| (known.latched && open(known)).then(|| free(known))) {
+                return true;
+            }
+            if !self.agents.pin().get(&**agent).is_some_and(|known| known.latched) {
+                return false;
+            }
+        }
+    }
+}

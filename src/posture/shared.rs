@@ -1,0 +1,252 @@
+//! What the handles of a machine share, and the steps that its operations are made of.
+
+#![forbid(unsafe_code)]
+
+use super::agent::{Agent, Draft};
+use super::cohort::{Cohort, Everyone, meter};
+use super::trim::{Floors, Place, Trims};
+use super::{Downgrade, Emergency, Guard, PostureConfig, PostureError, TransitionResult, TrimReport, WhenFull};
+use crate::budget::Meter;
+use crate::clock::{Clock, Timestamp};
+use crate::hash::random_state;
+use crate::map::{ShardedMap, Step};
+use crate::sync::Counter;
+use std::sync::Arc;
+
+pub(super) struct Shared<C> {
+    pub(super) config: PostureConfig,
+    pub(super) share: u64,
+    pub(super) clock: C,
+    pub(super) agents: ShardedMap<Arc<str>, Agent>,
+    pub(super) everyone: ShardedMap<(), Arc<Everyone>>,
+    pub(super) principals: ShardedMap<Arc<str>, Arc<Cohort>>,
+    pub(super) guards: ShardedMap<(), Arc<[Guard]>>,
+    pub(super) floors: ShardedMap<(), Arc<Floors>>,
+    /// Agents known, against their cap.
+    pub(super) agent_room: Meter,
+    /// Records kept, and those that are about to be appended, against the limit.
+    pub(super) record_room: Meter,
+    /// Numbers given to records.
+    pub(super) numbers: Meter,
+    pub(super) recorded: Counter,
+    pub(super) dropped: Counter,
+    pub(super) trims: Counter,
+    pub(super) succeeded: Counter,
+    pub(super) stale: Counter,
+    pub(super) guarded: Counter,
+    pub(super) latched: Counter,
+    pub(super) superseded: Counter,
+    pub(super) set: Counter,
+    pub(super) emergencies: Counter,
+    pub(super) untracked: Counter,
+    pub(super) refused_full: Counter,
+}
+
+/// A map of one value, which is there from the beginning.
+fn cell<V: Send + Sync + 'static>(value: V) -> ShardedMap<(), V> {
+    let map = ShardedMap::with_shards_and_hasher(1, random_state());
+    map.pin().insert((), value);
+    map
+}
+
+/// What a closure of [`Shared::write`] decides on an agent.
+pub(super) type Decision = Result<Draft, PostureError>;
+
+/// A call that is over when what it trimmed has been told.
+type Written = Result<Arc<TransitionResult>, PostureError>;
+
+impl<C: Clock> Shared<C> {
+    pub(super) fn new(config: PostureConfig, clock: C) -> Self {
+        let guards: Arc<[Guard]> =
+            if config.upgrade_approval { Arc::from([Guard::upgrade_approval()]) } else { Arc::default() };
+        Self {
+            share: config.share(),
+            clock,
+            agents: ShardedMap::new(),
+            everyone: cell(Arc::new(Everyone::new())),
+            principals: ShardedMap::new(),
+            guards: cell(guards),
+            floors: cell(Arc::new(Floors::new())),
+            agent_room: meter(config.agents),
+            record_room: meter(config.history),
+            numbers: meter(u64::MAX),
+            config,
+            recorded: Counter::default(),
+            dropped: Counter::default(),
+            trims: Counter::default(),
+            succeeded: Counter::default(),
+            stale: Counter::default(),
+            guarded: Counter::default(),
+            latched: Counter::default(),
+            superseded: Counter::default(),
+            set: Counter::default(),
+            emergencies: Counter::default(),
+            untracked: Counter::default(),
+            refused_full: Counter::default(),
+        }
+    }
+
+    /// Does `work`, then tells what it trimmed: the listener is the user's code, and comes last.
+    pub(super) fn telling<R>(&self, work: impl FnOnce(&mut Trims) -> R) -> R {
+        let mut trims = Trims::new();
+        let done = work(&mut trims);
+        trims.iter().for_each(|trim| self.tell(trim));
+        done
+    }
+
+    fn tell(&self, trim: &TrimReport) {
+        let TrimReport { dropped, dropped_total, limit } = *trim;
+        tracing::warn!(dropped, dropped_total, limit, "posture history trimmed");
+        if let Some(listen) = &self.config.on_trim {
+            listen(trim);
+        }
+    }
+
+    pub(super) fn everyone(&self) -> Arc<Everyone> {
+        self.everyone.get(&()).expect("there from the beginning, and only ever replaced")
+    }
+
+    /// The agent as a stranger.
+    pub(super) fn stranger(&self) -> Agent {
+        Agent::unknown(Everyone::clone(&self.everyone()), self.config.default_posture)
+    }
+
+    /// What `look` sees of an agent, known or not.
+    pub(super) fn look<R>(&self, agent: &str, look: impl Fn(&Agent) -> R) -> R {
+        loop {
+            let agents = self.agents.pin();
+            if let Some(known) = agents.get(agent) {
+                return look(known);
+            }
+            let stranger = self.stranger();
+            // Not known before and after: what holds for strangers held for it in between.
+            if agents.get(agent).is_none() {
+                return look(&stranger);
+            }
+        }
+    }
+
+    /// The next number. Taken after the agent's entry was read: numbers rise within an agent.
+    pub(super) fn number(&self) -> u64 {
+        // A number a nanosecond lasts for 584 years.
+        self.numbers.admit(1, Timestamp::ZERO).map_or(u64::MAX, |spent| spent.calls)
+    }
+
+    /// Replaces an agent's entry by what `decide` makes of it, with a record. `decide` may be called again.
+    ///
+    /// The one place where records are appended, but for downgrades of many. Linearized at the exchange of the entry; if a
+    /// cohort is shut between the look at it and the exchange, the change comes just before the downgrade, and is not seen.
+    pub(super) fn write(&self, name: &Arc<str>, trims: &mut Trims, decide: impl Fn(&Agent) -> Decision) -> Written {
+        let mut seat: Option<Place<'_>> = None;
+        loop {
+            self.settle(name, trims);
+            let place = self.find_place(trims);
+            let stranger = seat.as_ref().map(|_| self.stranger());
+            let agents = self.agents.pin();
+            let mut decided = None;
+            let done = agents.compute(Arc::clone(name), |known| {
+                decided = None;
+                let Some(agent) = known.or(stranger.as_ref()) else { return Step::Keep };
+                if agent.down().is_some() {
+                    return Step::Keep;
+                }
+                match decide(agent) {
+                    Err(refused) => {
+                        decided = Some(Err(refused));
+                        Step::Keep
+                    }
+                    Ok(draft) => {
+                        let (mut next, record) = agent.after(name, &draft, self.number());
+                        // Without a place the list ends before this record; what is kept stays without a gap.
+                        let kept = place.is_some().then(|| agent.history.with(Arc::clone(&record)));
+                        next.history = kept.unwrap_or_default();
+                        decided = Some(Ok(record));
+                        Step::Put(next)
+                    }
+                }
+            });
+            match decided {
+                Some(Ok(record)) => {
+                    if done.before.is_none() {
+                        if let Some(seat) = seat {
+                            seat.keep();
+                        }
+                        self.confirm(name);
+                    }
+                    self.account(done.before, place);
+                    return Ok(record);
+                }
+                Some(refused) => return refused,
+                None if done.before.is_none() && seat.is_none() => seat = Some(self.find_seat()?),
+                None => {}
+            }
+        }
+    }
+
+    /// Counts a record that was made, and what went for it if it had no place.
+    pub(super) fn account(&self, before: Option<&Agent>, place: Option<Place<'_>>) {
+        self.recorded.up();
+        if let Some(place) = place {
+            place.keep();
+        } else {
+            self.drop_records(before.map_or(0, |agent| agent.history.len()));
+            self.dropped.up();
+        }
+    }
+
+    /// Takes a place for another agent.
+    pub(super) fn find_seat(&self) -> Result<Place<'_>, PostureError> {
+        Place::take(&self.agent_room).ok_or_else(|| {
+            let capacity = self.config.agents;
+            if self.refused_full.first() {
+                tracing::warn!(capacity, "posture machine is full");
+            }
+            PostureError::Full { capacity }
+        })
+    }
+
+    /// Lets an agent that was just inserted be a stranger no more. If strangers were taken down since they were looked
+    /// at, it stays one of them: nobody could tell which came first.
+    pub(super) fn confirm(&self, agent: &Arc<str>) {
+        self.amend(agent, |known| {
+            let stranger = known.birth.as_ref().is_some_and(|birth| !birth.is_down());
+            stranger.then(|| Agent { birth: None, ..known.clone() })
+        });
+    }
+
+    /// Replaces a known agent's entry by what `change` makes of it, without a record. False if that is nothing.
+    pub(super) fn amend(&self, agent: &Arc<str>, change: impl Fn(&Agent) -> Option<Agent>) -> bool {
+        let mut changed = false;
+        self.agents.pin().compute(Arc::clone(agent), |known| {
+            let next = known.and_then(&change);
+            changed = next.is_some();
+            next.map_or(Step::Keep, Step::Put)
+        });
+        changed
+    }
+
+    /// What a call about an unknown agent does when there is no room for it.
+    pub(super) fn refuse_full<R>(&self, done: Result<R, PostureError>) -> Result<R, PostureError> {
+        let lowers = self.config.when_full == WhenFull::LowerUnknown;
+        if lowers && matches!(done, Err(PostureError::Full { .. })) && !self.everyone().is_low() {
+            self.lower_unknown(&Downgrade::new("posture machine is full"));
+        }
+        done
+    }
+
+    pub(super) fn emergency(&self, agent: &Arc<str>, order: &Downgrade, trims: &mut Trims) -> Emergency {
+        let at = self.clock.now();
+        loop {
+            if let Ok(record) = self.write(agent, trims, |_| Ok(Draft::emergency(order, at))) {
+                self.emergencies.up();
+                return Emergency::Agent(record);
+            }
+            self.lower_unknown(order);
+            // Who inserted it meanwhile looked at the strangers before they were lowered, or is one of them.
+            if !self.agents.contains_key(&**agent) {
+                self.untracked.up();
+                return Emergency::AllUnknown;
+            }
+        }
+    }
+}
