@@ -42,14 +42,14 @@ pub(super) struct Draft {
 
 impl Agent {
     /// An agent as it is before it is known.
-    pub(super) fn unknown(everyone: Everyone, default: Posture) -> Self {
+    pub(super) fn unknown(everyone: &Everyone, default: Posture) -> Self {
         Self {
             posture: if everyone.is_low() { Posture::Pseudo } else { default },
             changed: everyone.epoch,
             latched: everyone.latched,
-            all: everyone.all,
+            all: Arc::clone(&everyone.all),
             principal: None,
-            birth: Some(everyone.unknown),
+            birth: Some(Arc::clone(&everyone.unknown)),
             history: History::default(),
             last: 0,
             last_at: Timestamp::ZERO,

@@ -25,8 +25,7 @@ impl<C: Clock> Shared<C> {
     fn enter(&self, agent: &Arc<str>, down: &Arc<Cohort>, trims: &mut Trims) {
         let order = down.order().expect("there before the cohort is shut");
         let draft = Draft::emergency(&order.downgrade, order.at);
-        self.renew(down);
-        let all = Arc::clone(&self.everyone().all);
+        let all = Arc::clone(&self.open_everyone().all);
         let joined = down.principal.as_ref().map(|principal| self.join(principal));
         let place = self.find_place(trims);
         let agents = self.agents.pin();
@@ -73,6 +72,20 @@ impl<C: Clock> Shared<C> {
         }
     }
 
+    /// What holds for all, with no cohort that is down: whoever comes replaces it.
+    pub(super) fn open_everyone(&self) -> Arc<Everyone> {
+        loop {
+            let everyone = self.everyone();
+            if everyone.all.is_down() {
+                self.renew(&everyone.all);
+            } else if everyone.unknown.is_down() {
+                self.renew(&everyone.unknown);
+            } else {
+                return everyone;
+            }
+        }
+    }
+
     /// Puts another cohort in the place of one that was taken down, for those to come.
     fn renew(&self, down: &Arc<Cohort>) {
         if let Some(principal) = &down.principal {
@@ -98,13 +111,8 @@ impl<C: Clock> Shared<C> {
 
     /// Gives unknown agents the default posture again.
     pub(super) fn restore_default(&self) {
-        let everyone = self.everyone();
-        for cohort in [&everyone.all, &everyone.unknown] {
-            // A downgrade that has begun is entered first, or it would be forgotten with the cohort.
-            if cohort.is_down() {
-                self.renew(cohort);
-            }
-        }
+        // A downgrade that has begun is entered first, or it would be undone before it is done.
+        self.open_everyone();
         self.everyone.pin().compute((), |current| match current {
             Some(current) => {
                 Step::Put(Arc::new(Everyone { lowered: false, latched: false, ..Everyone::clone(current) }))

@@ -152,8 +152,15 @@ impl<C: Clock> PostureMachine<C> {
     pub fn transition(&self, request: &TransitionRequest) -> Result<Arc<TransitionResult>, PostureError> {
         let shared = &*self.shared;
         shared.telling(|trims| {
-            shared.settle(&request.agent, trims);
-            let (token, latched) = shared.look(&request.agent, |known| (known.token(), known.latched));
+            let (token, latched) = loop {
+                let seen = |known: &Agent| known.down().is_none().then(|| (known.token(), known.latched));
+                if let Some(seen) = shared.look(&request.agent, seen) {
+                    break seen;
+                }
+                // Known or not: what was taken down is entered first.
+                shared.open_everyone();
+                shared.settle(&request.agent, trims);
+            };
             let verdict = self.verdict(request, token.1, latched);
             let at = shared.clock.now();
             let superseded = || {

@@ -106,9 +106,9 @@ impl<C: Clock> Shared<C> {
         self.everyone.get(&()).expect("there from the beginning, and only ever replaced")
     }
 
-    /// The agent as a stranger.
+    /// The agent as a stranger, to decide on.
     pub(super) fn stranger(&self) -> Agent {
-        Agent::unknown(Everyone::clone(&self.everyone()), self.config.default_posture)
+        Agent::unknown(&self.open_everyone(), self.config.default_posture)
     }
 
     /// What `look` sees of an agent, known or not.
@@ -118,7 +118,7 @@ impl<C: Clock> Shared<C> {
             if let Some(known) = agents.get(agent) {
                 return look(known);
             }
-            let stranger = self.stranger();
+            let stranger = Agent::unknown(&self.everyone(), self.config.default_posture);
             // Not known before and after: what holds for strangers held for it in between.
             if agents.get(agent).is_none() {
                 return look(&stranger);
@@ -139,7 +139,6 @@ impl<C: Clock> Shared<C> {
     pub(super) fn write(&self, name: &Arc<str>, trims: &mut Trims, decide: impl Fn(&Agent) -> Decision) -> Written {
         let mut seat: Option<Place<'_>> = None;
         loop {
-            self.settle(name, trims);
             let place = self.find_place(trims);
             let stranger = seat.as_ref().map(|_| self.stranger());
             let agents = self.agents.pin();
@@ -178,7 +177,11 @@ impl<C: Clock> Shared<C> {
                 }
                 Some(refused) => return refused,
                 None if done.before.is_none() && seat.is_none() => seat = Some(self.find_seat()?),
-                None => {}
+                None => {
+                    // What is entered first may need the very place.
+                    drop(place);
+                    self.settle(name, trims);
+                }
             }
         }
     }
