@@ -1,8 +1,8 @@
 //! The harness of the models: loom under `--cfg tollgate_loom`, a short run on real threads without it.
 //!
 //! A model states its bound. [`exhaustive`] explores every interleaving (for two threads), [`bounded`] those with at
-//! most three preemptions (for three), [`coarse`] those with two (for operations on many structures at once). A model that takes longer than [`CAP`] fails: loom's own limits would let it
-//! pass unfinished.
+//! most three preemptions (for three), [`coarse`] those with two (for operations on many structures at once). A model
+//! that takes longer than [`CAP`] fails: loom's own limits would let it pass unfinished.
 //!
 //! Every model runs twice, with its racers' roles exchanged: of the accesses that a write depends on, loom remembers
 //! the last only, so a writer that loads before it writes hides an earlier reader from it. With the writer going first
@@ -54,7 +54,7 @@ pub fn bounded(model: impl Fn(Order) + Send + Sync + 'static) {
     run(Some(3), model);
 }
 
-/// Every interleaving with at most two preemptions: for operations of very many steps.
+/// Every interleaving with at most two preemptions: for two threads of so many steps that three take too long.
 pub fn coarse(model: impl Fn(Order) + Send + Sync + 'static) {
     run(Some(2), model);
 }

@@ -20,10 +20,12 @@ pub(super) struct Cohort {
     order: ShardedMap<(), Arc<Order>>,
 }
 
-/// What a cohort was taken down for.
+/// What a cohort was taken down for, and the cohort that its agents are in from then on: the next order that covers them
+/// finds them there, entered or not.
 pub(super) struct Order {
     pub(super) downgrade: Downgrade,
     pub(super) at: Timestamp,
+    pub(super) next: Arc<Cohort>,
 }
 
 /// What holds for all agents, and for those that are not known. Replaced as a whole.

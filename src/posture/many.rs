@@ -21,12 +21,11 @@ impl<C: Clock> Shared<C> {
         }
     }
 
-    /// Enters the downgrade of a cohort into one of its agents: a record, and another cohort.
+    /// Enters the downgrade of a cohort into one of its agents: a record, and the next cohort.
     fn enter(&self, agent: &Arc<str>, down: &Arc<Cohort>, trims: &mut Trims) {
         let order = down.order().expect("there before the cohort is shut");
         let draft = Draft::emergency(&order.downgrade, order.at);
-        let all = Arc::clone(&self.open_everyone().all);
-        let joined = down.principal.as_ref().map(|principal| self.join(principal));
+        let next = self.follow(&order.next);
         let place = self.find_place(trims);
         let agents = self.agents.pin();
         let same = |cohort: &Option<Arc<Cohort>>| cohort.as_ref().is_some_and(|cohort| Arc::ptr_eq(cohort, down));
@@ -37,30 +36,37 @@ impl<C: Clock> Shared<C> {
                 return Step::Keep;
             };
             entered = true;
-            let (mut next, record) = known.after(agent, &draft, self.number());
-            if Arc::ptr_eq(&next.all, down) {
-                next.all = Arc::clone(&all);
+            let (mut after, record) = known.after(agent, &draft, self.number());
+            if Arc::ptr_eq(&after.all, down) {
+                after.all = Arc::clone(&next);
             }
-            if same(&next.principal) {
-                next.principal = joined.clone();
+            if same(&after.principal) {
+                after.principal = Some(Arc::clone(&next));
             }
-            if same(&next.birth) {
-                next.birth = None;
+            if same(&after.birth) {
+                // Known by now: what comes later to those who are not does not concern it.
+                after.birth = next.is_down().then(|| Arc::clone(&next));
             }
-            next.history = if place.is_some() { known.history.with(record) } else { Default::default() };
-            Step::Put(next)
+            after.history = if place.is_some() { known.history.with(record) } else { Default::default() };
+            Step::Put(after)
         });
         if entered {
             self.emergencies.up();
             self.account(done.before, place);
-        } else if let Some(cohort) = &joined {
-            self.leave(cohort);
+        } else {
+            self.leave(&next);
         }
     }
 
+    /// An order to take down a cohort of this principal, or of no one's.
+    fn order(&self, downgrade: &Downgrade, principal: Option<&Arc<str>>) -> Arc<Order> {
+        let next = Cohort::new(principal.cloned());
+        Arc::new(Order { downgrade: downgrade.clone(), at: self.clock.now(), next })
+    }
+
     /// Takes all unknown agents down, and those that are only just being inserted.
-    pub(super) fn lower_unknown(&self, order: &Downgrade) {
-        let order = Arc::new(Order { downgrade: order.clone(), at: self.clock.now() });
+    pub(super) fn lower_unknown(&self, downgrade: &Downgrade) {
+        let order = self.order(downgrade, None);
         loop {
             let unknown = Arc::clone(&self.everyone().unknown);
             let mine = unknown.take_down(&order);
@@ -86,25 +92,28 @@ impl<C: Clock> Shared<C> {
         }
     }
 
-    /// Puts another cohort in the place of one that was taken down, for those to come.
-    fn renew(&self, down: &Arc<Cohort>) {
+    /// Puts the next cohort in the place of one that was taken down.
+    pub(super) fn renew(&self, down: &Arc<Cohort>) {
+        let order = down.order().expect("there before the cohort is shut");
         if let Some(principal) = &down.principal {
-            self.principals.pin().remove_if(&**principal, |other| Arc::ptr_eq(other, down));
+            self.principals.pin().compute(Arc::clone(principal), |current| match current {
+                Some(current) if Arc::ptr_eq(current, down) => Step::Put(Arc::clone(&order.next)),
+                _ => Step::Keep,
+            });
             return;
         }
-        let latch = down.order().is_some_and(|order| order.downgrade.latch);
-        let (fresh, epoch) = (Cohort::new(None), self.number());
+        let epoch = self.number();
         self.everyone.pin().compute((), |current| {
             let Some(current) = current else { return Step::Keep };
             let mut next = Everyone::clone(current);
             if Arc::ptr_eq(&next.all, down) {
-                next.all = Arc::clone(&fresh);
+                next.all = Arc::clone(&order.next);
             } else if Arc::ptr_eq(&next.unknown, down) {
-                next.unknown = Arc::clone(&fresh);
+                next.unknown = Arc::clone(&order.next);
             } else {
                 return Step::Keep;
             }
-            (next.lowered, next.latched, next.epoch) = (true, next.latched || latch, epoch);
+            (next.lowered, next.latched, next.epoch) = (true, next.latched || order.downgrade.latch, epoch);
             Step::Put(Arc::new(next))
         });
     }
@@ -121,33 +130,41 @@ impl<C: Clock> Shared<C> {
         });
     }
 
-    pub(super) fn downgrade_all(&self, scope: &Scope, order: &Downgrade, trims: &mut Trims) -> u64 {
-        let order = Arc::new(Order { downgrade: order.clone(), at: self.clock.now() });
+    pub(super) fn downgrade_all(&self, scope: &Scope, downgrade: &Downgrade, trims: &mut Trims) -> u64 {
+        let principal = match scope {
+            Scope::Everyone => None,
+            Scope::Principal(principal) => Some(principal),
+        };
+        let order = self.order(downgrade, principal);
+        // Stays in it until all have followed, so that it is not given up while some are still to come.
+        let _ = order.next.members.admit(1, Timestamp::ZERO);
         loop {
-            let cohort = match scope {
-                Scope::Everyone => Some(Arc::clone(&self.everyone().all)),
-                Scope::Principal(principal) => self.principals.get(&**principal),
+            let cohort = match principal {
+                None => Some(Arc::clone(&self.everyone().all)),
+                Some(principal) => self.principals.get(&**principal),
             };
             let Some(cohort) = cohort else { return 0 };
             // The linearization point is in here.
             let mine = cohort.take_down(&order);
-            let known = match scope {
-                Scope::Everyone => self.agent_room.spent_at(Timestamp::ZERO).calls,
+            let known = match principal {
+                None => self.agent_room.spent_at(Timestamp::ZERO).calls,
                 // What it had counted when it was shut stands.
-                Scope::Principal(_) => cohort.members.spent_at(Timestamp::ZERO).calls,
+                Some(_) => cohort.members.spent_at(Timestamp::ZERO).calls,
             };
             self.renew(&cohort);
             if mine {
                 self.settle_all(trims);
+                self.leave(&order.next);
                 return known;
             }
         }
     }
 
-    /// Settles every agent that a downgrade of many covers.
+    /// Settles every agent that a downgrade of many covers, in the order of their names.
     pub(super) fn settle_all(&self, trims: &mut Trims) {
         let down = |(name, agent): (&Arc<str>, &Agent)| agent.down().map(|_| Arc::clone(name));
-        let agents: Vec<_> = self.agents.pin().iter().filter_map(down).collect();
+        let mut agents: Vec<_> = self.agents.pin().iter().filter_map(down).collect();
+        agents.sort_unstable();
         for agent in agents {
             self.settle(&agent, trims);
         }

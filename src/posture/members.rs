@@ -7,7 +7,7 @@ use super::agent::Agent;
 use super::cohort::Cohort;
 use super::shared::Shared;
 use super::trim::{Place, Trims};
-use crate::budget::Status;
+use crate::budget::{Denied, Status};
 use crate::clock::{Clock, Timestamp};
 use crate::map::Step;
 use std::sync::Arc;
@@ -16,23 +16,35 @@ impl<C: Clock> Shared<C> {
     /// Counts an agent into the principal's open cohort.
     pub(super) fn join(&self, principal: &Arc<str>) -> Arc<Cohort> {
         let principals = self.principals.pin();
-        let fresh = || Cohort::new(Some(Arc::clone(principal)));
         loop {
             let done = principals.compute(Arc::clone(principal), |known| match known {
-                Some(cohort) if cohort.members.status() == Status::Open => Step::Keep,
-                _ => Step::Put(fresh()),
+                Some(cohort) if cohort.members.status() != Status::Expired => Step::Keep,
+                _ => Step::Put(Cohort::new(Some(Arc::clone(principal)))),
             });
-            if let Some(cohort) = done.after.filter(|cohort| cohort.members.admit(1, Timestamp::ZERO).is_ok()) {
-                return Arc::clone(cohort);
+            let Some(cohort) = done.after else { continue };
+            match cohort.members.admit(1, Timestamp::ZERO) {
+                Ok(_) => return Arc::clone(cohort),
+                Err(Denied::Shut(Status::Closed)) => self.renew(cohort),
+                Err(_) => {}
             }
+        }
+    }
+
+    /// Counts an agent into the cohort that followed its own, or into the open one if all others have left that.
+    pub(super) fn follow(&self, next: &Arc<Cohort>) -> Arc<Cohort> {
+        let Some(principal) = &next.principal else { return Arc::clone(next) };
+        match next.members.admit(1, Timestamp::ZERO) {
+            Err(Denied::Shut(Status::Expired)) => self.join(principal),
+            // One that is down counts no more, and is followed in its turn.
+            _ => Arc::clone(next),
         }
     }
 
     /// Counts an agent out of its principal's cohort, which goes with its last member.
     pub(super) fn leave(&self, cohort: &Arc<Cohort>) {
+        let Some(principal) = &cohort.principal else { return };
         let _ = cohort.members.refund(1, Timestamp::ZERO);
-        let empty = cohort.members.shut_if(Status::Expired, |spent| spent.calls == 0).is_ok();
-        if let Some(principal) = cohort.principal.as_ref().filter(|_| empty) {
+        if cohort.members.shut_if(Status::Expired, |spent| spent.calls == 0).is_ok() {
             self.principals.pin().remove_if(&**principal, |other| Arc::ptr_eq(other, cohort));
         }
     }
@@ -70,6 +82,8 @@ impl<C: Clock> Shared<C> {
                 }
                 self.confirm(agent);
             }
+            // If the cohort was taken down just then, it is followed before it is given up.
+            self.settle(agent, trims);
             return Ok(());
         }
     }

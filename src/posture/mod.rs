@@ -256,6 +256,9 @@ impl<C: Clock> PostureMachine<C> {
         posture: Posture,
     ) -> Result<Arc<TransitionResult>, PostureError> {
         let (shared, agent) = (&*self.shared, agent.into());
+        if self.is_latched(&agent) {
+            return Err(PostureError::Latched);
+        }
         shared.telling(|trims| {
             let at = shared.clock.now();
             let done = shared.write(&agent, trims, |known| {

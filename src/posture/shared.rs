@@ -139,6 +139,10 @@ impl<C: Clock> Shared<C> {
     pub(super) fn write(&self, name: &Arc<str>, trims: &mut Trims, decide: impl Fn(&Agent) -> Decision) -> Written {
         let mut seat: Option<Place<'_>> = None;
         loop {
+            // A seat first: who is refused one has trimmed nothing.
+            if seat.is_none() && !self.agents.contains_key(&**name) {
+                seat = Some(self.find_seat()?);
+            }
             let place = self.find_place(trims);
             let stranger = seat.as_ref().map(|_| self.stranger());
             let agents = self.agents.pin();
@@ -176,7 +180,6 @@ impl<C: Clock> Shared<C> {
                     return Ok(record);
                 }
                 Some(refused) => return refused,
-                None if done.before.is_none() && seat.is_none() => seat = Some(self.find_seat()?),
                 None => {
                     // What is entered first may need the very place.
                     drop(place);

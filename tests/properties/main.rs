@@ -6,6 +6,7 @@ mod fifo;
 mod handle;
 mod map;
 mod meter;
+mod posture;
 
 use proptest::prelude::*;
 use std::hash::{BuildHasher, Hasher};

@@ -1,0 +1,334 @@
+//! Races of the posture machine's operations.
+
+use loom_tests::{bounded, coarse, exhaustive};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tollgate::clock::{ManualClock, Timestamp};
+use tollgate::posture::{
+    Downgrade, Emergency, Guard, HistoryQuery, Posture, PostureConfig, PostureMachine, Refusal, Scope,
+    TransitionRequest, TransitionResult,
+};
+
+use Posture::{Autonomous, Delegating, Pseudo, Supervised, Tool};
+
+type Machine = PostureMachine<ManualClock>;
+
+const ANN: &str = "ann";
+const BOB: &str = "bob";
+
+/// Without a guard: what a guard would do lies between two looks at the agent, where loom goes anyway.
+fn machine(config: PostureConfig) -> Machine {
+    let clock = ManualClock::new(Timestamp::from_secs(100));
+    PostureMachine::with_clock(config.upgrade_approval(false), clock).unwrap()
+}
+
+/// A machine that knows Ann, so that no insert is in the race.
+fn knowing_ann(config: PostureConfig) -> Machine {
+    let machine = machine(config);
+    confirm(&machine, ANN);
+    machine
+}
+
+fn go(machine: &Machine, agent: &str, from: Posture, to: Posture) -> Arc<TransitionResult> {
+    machine.transition(&TransitionRequest::new(agent, from, to)).unwrap()
+}
+
+fn confirm(machine: &Machine, agent: &str) {
+    assert!(go(machine, agent, Tool, Tool).success);
+}
+
+fn stop() -> Downgrade {
+    Downgrade::new("stop")
+}
+
+fn of(machine: &Machine, agent: &str) -> Vec<Arc<TransitionResult>> {
+    machine.history(&HistoryQuery::new().agent(agent))
+}
+
+fn assert_chained(records: &[Arc<TransitionResult>]) {
+    for two in records.windows(2) {
+        let left = if two[0].success { two[0].to } else { two[0].from };
+        assert_eq!(two[1].from, left);
+        assert!(two[0].seq < two[1].seq);
+    }
+}
+
+fn assert_closed(machine: &Machine) {
+    let stats = machine.stats();
+    assert!(stats.records <= stats.history);
+    assert_eq!(stats.recorded, stats.records + stats.dropped);
+    assert_eq!(machine.history(&HistoryQuery::new()).len() as u64, stats.records);
+}
+
+#[test]
+fn transition_transition_from_one_posture() {
+    bounded(|order| {
+        let machine = knowing_ann(PostureConfig::new());
+        let (one, two) = (machine.clone(), machine.clone());
+        let up = move || go(&one, ANN, Tool, Supervised);
+        let (first, second) = order.race(up, move || go(&two, ANN, Tool, Delegating));
+        assert!(first.success ^ second.success, "one wins");
+        let (won, lost) = if first.success { (first, second) } else { (second, first) };
+        assert!(matches!(lost.refusal, Some(Refusal::Stale | Refusal::Superseded)));
+        assert_eq!(machine.get_posture(ANN), won.to);
+        assert_eq!(of(&machine, ANN).len(), 3);
+        assert_chained(&of(&machine, ANN));
+    });
+}
+
+#[test]
+fn transition_emergency() {
+    bounded(|order| {
+        let machine = knowing_ann(PostureConfig::new());
+        let (one, two) = (machine.clone(), machine.clone());
+        let emergency = move || {
+            let _ = two.emergency_downgrade(ANN, &stop());
+            two.get_posture(ANN)
+        };
+        let (up, seen) = order.race(move || go(&one, ANN, Tool, Autonomous), emergency);
+        assert_eq!((seen, machine.get_posture(ANN)), (Pseudo, Pseudo), "the emergency was overwritten");
+        assert!(up.success || matches!(up.refusal, Some(Refusal::Stale | Refusal::Superseded)));
+        assert_chained(&of(&machine, ANN));
+    });
+}
+
+#[test]
+fn transition_emergency_with_a_latch() {
+    bounded(|order| {
+        let machine = knowing_ann(PostureConfig::new());
+        let (one, two) = (machine.clone(), machine.clone());
+        let emergency = move || {
+            let _ = two.emergency_downgrade(ANN, &stop().latch());
+            go(&two, ANN, Pseudo, Tool).refusal
+        };
+        // From level 1: it starts from where the emergency ends, and must fail all the same.
+        let (up, after) = order.race(move || go(&one, ANN, Pseudo, Autonomous), emergency);
+        assert_eq!(after, Some(Refusal::Latched));
+        assert!(matches!(up.refusal, Some(Refusal::Stale | Refusal::Latched)));
+        assert_eq!(machine.get_posture(ANN), Pseudo);
+        assert!(machine.is_latched(ANN));
+    });
+}
+
+/// The agent goes down, and up again: what was decided before is still too late.
+#[test]
+fn transition_emergency_and_back() {
+    bounded(|order| {
+        let machine = knowing_ann(PostureConfig::new());
+        let early = Arc::new(AtomicBool::new(false));
+        let (inner, noted) = (machine.clone(), Arc::clone(&early));
+        // Nobody has counted the emergency yet, so nobody has come back: it was decided before the emergency.
+        machine.add_guard(Guard::new("notes", move |request| {
+            noted.fetch_or(request.to == Autonomous && inner.stats().emergencies == 0, Ordering::SeqCst);
+            true
+        }));
+        let (one, two) = (machine.clone(), machine.clone());
+        let emergency = move || {
+            let down = two.emergency_downgrade(ANN, &stop());
+            assert!(go(&two, ANN, Pseudo, Tool).success);
+            down.record().unwrap().seq
+        };
+        let (up, emergency) = order.race(move || go(&one, ANN, Tool, Autonomous), emergency);
+        if early.load(Ordering::SeqCst) && up.success {
+            assert!(up.seq < emergency, "decided before the emergency, and done after it");
+        }
+        assert_chained(&of(&machine, ANN));
+    });
+}
+
+#[test]
+fn transition_downgrade_all() {
+    coarse(|order| {
+        let machine = knowing_ann(PostureConfig::new());
+        let (one, two) = (machine.clone(), machine.clone());
+        let downgrade = move || {
+            let known = two.downgrade_all(&Scope::Everyone, &stop());
+            (known, two.get_posture(ANN))
+        };
+        let (up, (known, seen)) = order.race(move || go(&one, ANN, Tool, Autonomous), downgrade);
+        assert_eq!((known, seen, machine.get_posture(ANN)), (1, Pseudo, Pseudo));
+        assert_eq!(machine.get_posture(BOB), Pseudo);
+        assert!(up.success || up.refusal.is_some());
+        let records = of(&machine, ANN);
+        assert_eq!(records.len(), 3);
+        assert_chained(&records);
+    });
+}
+
+#[test]
+fn transition_downgrade_of_its_principal() {
+    coarse(|order| {
+        let machine = machine(PostureConfig::new());
+        machine.enroll(ANN, "p").unwrap();
+        let (one, two) = (machine.clone(), machine.clone());
+        let downgrade = move || {
+            let known = two.downgrade_all(&Scope::Principal("p".into()), &stop().latch());
+            (known, two.get_posture(ANN))
+        };
+        let (_, (known, seen)) = order.race(move || go(&one, ANN, Tool, Autonomous), downgrade);
+        assert_eq!((known, seen, machine.get_posture(ANN)), (1, Pseudo, Pseudo));
+        assert!(machine.is_latched(ANN));
+        assert_chained(&of(&machine, ANN));
+    });
+}
+
+/// The agent is inserted while everyone is taken down.
+#[test]
+fn insert_downgrade_all() {
+    coarse(|order| {
+        let machine = machine(PostureConfig::new());
+        let (one, two) = (machine.clone(), machine.clone());
+        let downgrade = move || {
+            two.downgrade_all(&Scope::Everyone, &stop());
+            two.get_posture(ANN)
+        };
+        let (_, seen) = order.race(move || go(&one, ANN, Tool, Autonomous), downgrade);
+        assert_eq!((seen, machine.get_posture(ANN)), (Pseudo, Pseudo));
+        assert_chained(&of(&machine, ANN));
+    });
+}
+
+#[test]
+fn downgrade_all_downgrade_all_keeps_the_latch() {
+    coarse(|order| {
+        let machine = knowing_ann(PostureConfig::new());
+        let (one, two) = (machine.clone(), machine.clone());
+        let down = |machine: Machine, order: Downgrade| {
+            move || {
+                machine.downgrade_all(&Scope::Everyone, &order);
+                machine.get_posture(ANN)
+            }
+        };
+        let seen = order.race(down(one, stop()), down(two, stop().latch()));
+        assert_eq!(seen, (Pseudo, Pseudo), "returned before all were down");
+        assert!(machine.is_latched(ANN) && machine.is_latched(BOB));
+        assert_eq!(machine.stats().emergencies, 2);
+    });
+}
+
+#[test]
+fn append_append_at_the_limit() {
+    coarse(|order| {
+        let machine = machine(PostureConfig::new().history(2).history_share(0));
+        confirm(&machine, ANN);
+        confirm(&machine, BOB);
+        let (one, two) = (machine.clone(), machine.clone());
+        order.race(move || confirm(&one, ANN), move || confirm(&two, BOB));
+        let stats = machine.stats();
+        assert_eq!((stats.recorded, stats.records), (4, stats.recorded - stats.dropped));
+        assert!(stats.records >= 1, "dropped twice as much as there had to be");
+        assert_closed(&machine);
+    });
+}
+
+/// All places may be held by records that are only about to be appended.
+#[test]
+fn append_append_of_one_agent_at_a_limit_of_one() {
+    coarse(|order| {
+        let machine = knowing_ann(PostureConfig::new().history(1));
+        let (one, two) = (machine.clone(), machine.clone());
+        let up = move || go(&one, ANN, Tool, Supervised);
+        let (up, stay) = order.race(up, move || go(&two, ANN, Tool, Tool));
+        assert!(up.success);
+        assert!(stay.success || stay.refusal == Some(Refusal::Stale) || stay.refusal == Some(Refusal::Superseded));
+        assert_eq!(machine.stats().recorded, 3);
+        assert_closed(&machine);
+    });
+}
+
+/// A trim of two records, one of each agent: both are seen, or none.
+#[test]
+fn trim_history() {
+    coarse(|order| {
+        let machine = machine(PostureConfig::new().history(20).history_share(0));
+        for i in 0..20 {
+            confirm(&machine, if i % 2 == 0 { ANN } else { BOB });
+        }
+        let (one, two) = (machine.clone(), machine.clone());
+        let read = move || two.history(&HistoryQuery::new()).iter().map(|record| record.seq).collect::<Vec<_>>();
+        let (_, seen) = order.race(move || confirm(&one, ANN), read);
+        assert!(seen.windows(2).all(|two| two[0] + 1 == two[1]), "a gap: {seen:?}");
+        assert!(seen[0] == 1 || seen[0] == 3, "a part of a trim: {seen:?}");
+        assert!(seen.len() <= 20);
+        assert_closed(&machine);
+    });
+}
+
+#[test]
+fn insert_insert_at_the_cap_of_agents() {
+    coarse(|order| {
+        let machine = machine(PostureConfig::new().agents(1));
+        let (one, two) = (machine.clone(), machine.clone());
+        let insert = |machine: Machine, agent| move || machine.set_posture(agent, Supervised).is_ok();
+        let (first, second) = order.race(insert(one, ANN), insert(two, BOB));
+        assert!(first ^ second);
+        let postures = (machine.get_posture(ANN), machine.get_posture(BOB));
+        assert_eq!(postures, if first { (Supervised, Tool) } else { (Tool, Supervised) });
+        assert_eq!((machine.stats().agents, machine.stats().recorded), (1, 1));
+    });
+}
+
+#[test]
+fn insert_insert_of_one_agent_takes_one_place() {
+    coarse(|order| {
+        let machine = machine(PostureConfig::new().agents(2));
+        let (one, two) = (machine.clone(), machine.clone());
+        let insert = |machine: Machine, to| move || go(&machine, ANN, Tool, to).success;
+        let (first, second) = order.race(insert(one, Supervised), insert(two, Delegating));
+        assert!(first ^ second);
+        assert_eq!((machine.stats().agents, machine.stats().recorded), (1, 2));
+    });
+}
+
+/// There is room for one more when the emergency has found none: it must cover the agent all the same.
+#[test]
+fn emergency_of_an_unknown_agent_insert() {
+    coarse(|order| {
+        let machine = machine(PostureConfig::new().agents(1));
+        machine.enroll(BOB, "p").unwrap();
+        let (one, two) = (machine.clone(), machine.clone());
+        let insert = move || {
+            one.forget(BOB).unwrap();
+            one.transition(&TransitionRequest::new(ANN, Tool, Autonomous)).map(|result| result.success)
+        };
+        let emergency = move || {
+            let done = two.emergency_downgrade(ANN, &stop().latch());
+            (done, two.get_posture(ANN), two.is_latched(ANN))
+        };
+        let (_, (done, seen, latched)) = order.race(insert, emergency);
+        assert_eq!((seen, latched), (Pseudo, true), "the emergency was lost: {done:?}");
+        assert_eq!(machine.get_posture(ANN), Pseudo);
+        if done == Emergency::AllUnknown {
+            assert_eq!(machine.get_posture("stranger"), Pseudo);
+        }
+    });
+}
+
+#[test]
+fn forget_emergency() {
+    coarse(|order| {
+        let machine = knowing_ann(PostureConfig::new());
+        let (one, two) = (machine.clone(), machine.clone());
+        let emergency = move || {
+            let _ = two.emergency_downgrade(ANN, &stop());
+            two.get_posture(ANN)
+        };
+        let (_, seen) = order.race(move || one.forget(ANN), emergency);
+        assert_eq!((seen, machine.get_posture(ANN)), (Pseudo, Pseudo));
+        assert_eq!(machine.stats().agents, 1);
+        assert_closed(&machine);
+    });
+}
+
+#[test]
+fn add_guard_remove_guard() {
+    exhaustive(|order| {
+        let machine = machine(PostureConfig::new());
+        machine.add_guard(Guard::new("a", |_| true));
+        let (one, two) = (machine.clone(), machine.clone());
+        let add = move || one.add_guard(Guard::new("b", |_| true));
+        let (_, removed) = order.race(add, move || two.remove_guard("a"));
+        assert!(removed);
+        assert_eq!(machine.list_guards(), ["b"]);
+    });
+}
