@@ -9,6 +9,7 @@ mod fifo;
 mod handles;
 mod map;
 mod meter;
+mod posture;
 mod revocation;
 mod run;
 mod sessions;
@@ -56,6 +57,7 @@ enum Name {
     Traces,
     Bodies,
     Handles,
+    Posture,
 }
 
 impl Name {
@@ -70,6 +72,7 @@ impl Name {
             Self::Traces => Scenario { name: "traces", round: traces::round },
             Self::Bodies => Scenario { name: "bodies", round: bodies::round },
             Self::Handles => Scenario { name: "handles", round: handles::round },
+            Self::Posture => Scenario { name: "posture", round: posture::round },
         }
     }
 }
