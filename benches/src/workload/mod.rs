@@ -6,6 +6,7 @@ pub mod fifo;
 pub mod map;
 pub mod revocation;
 pub mod session;
+pub mod stores;
 
 use crate::contender;
 
