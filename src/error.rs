@@ -20,6 +20,18 @@ pub enum ConfigError {
         /// The largest value that is accepted.
         max: u128,
     },
+    /// A limit is below another one that it must not be below.
+    #[error("{what} is {given}, less than {other}, which is {min}")]
+    Below {
+        /// The option's name.
+        what: &'static str,
+        /// The value asked for.
+        given: u64,
+        /// The other option's name.
+        other: &'static str,
+        /// The other option's value.
+        min: u64,
+    },
 }
 
 /// Refuses zero.

@@ -5,8 +5,8 @@
 //!
 //! A gateway between agents and the tools that they call asks, for every call and on every core: is this token revoked
 //! ([`revocation`]), is this session alive and within its budget and rate ([`session`]), where is the record of what was
-//! done ([`trace`]), where is the result that was too large to pass on ([`handle`])? The stores that answer are made of
-//! four small primitives, which are useful by themselves:
+//! done ([`trace`]), where is the result that was too large to pass on ([`handle`]), whose raw data goes when there is too
+//! much of it ([`retention`])? The stores that answer are made of four small primitives, which are useful by themselves:
 //!
 //! | | [`map`] | [`fifo`] | [`deadline`] | [`budget`] |
 //! |---|---|---|---|---|
@@ -15,6 +15,7 @@
 //! | [`revocation`] | x | | x | x |
 //! | [`trace`] | | x | | |
 //! | [`handle`] | | x | x | |
+//! | [`retention`] | x | | | x |
 //!
 //! # Consistency
 //!
@@ -43,6 +44,7 @@ pub mod map;
 pub mod posture;
 #[expect(unsafe_code, reason = "the one module that holds it; every block argues from a numbered invariant")]
 mod raw;
+pub mod retention;
 pub mod revocation;
 pub mod session;
 mod sync;

@@ -20,6 +20,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("body", 4),
     ("handle", 4),
     ("posture", 4),
+    ("retention", 4),
 ];
 
 /// Lines that a file may have; `raw`, whose files are half argument, more.

@@ -10,6 +10,7 @@ mod handles;
 mod map;
 mod meter;
 mod posture;
+mod retention;
 mod revocation;
 mod run;
 mod sessions;
@@ -58,6 +59,7 @@ enum Name {
     Bodies,
     Handles,
     Posture,
+    Retention,
 }
 
 impl Name {
@@ -73,6 +75,7 @@ impl Name {
             Self::Bodies => Scenario { name: "bodies", round: bodies::round },
             Self::Handles => Scenario { name: "handles", round: handles::round },
             Self::Posture => Scenario { name: "posture", round: posture::round },
+            Self::Retention => Scenario { name: "retention", round: retention::round },
         }
     }
 }

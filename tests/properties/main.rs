@@ -7,6 +7,7 @@ mod handle;
 mod map;
 mod meter;
 mod posture;
+mod retention;
 
 use proptest::prelude::*;
 use std::hash::{BuildHasher, Hasher};
