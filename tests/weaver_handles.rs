@@ -389,6 +389,19 @@ fn evicted_entries_do_not_pile_up_in_the_queue() {
 }
 
 #[test]
+fn what_the_queue_asks_about_before_its_time_is_still_swept_at_its_time() {
+    let (store, clock) = store::<Sized>();
+    store.store(request(), Sized(1)).unwrap();
+    // A new era begins: the queue asks about every entry.
+    for _ in 0..200 {
+        store.remove(&store.store(request(), Sized(1)).unwrap().id).unwrap();
+    }
+    assert!(store.stats().queued < 100, "{:?}", store.stats());
+    clock.advance(HOUR);
+    assert_eq!((sweep_all(&store), store.stats().live), (1, 0));
+}
+
+#[test]
 fn entries_that_are_removed_or_met_expired_do_not_pile_up_in_the_queue() {
     let (store, clock) = store::<Sized>();
     for _ in 0..2_000 {
