@@ -4,8 +4,11 @@
 //! upstream gets wrong.
 
 mod common;
+#[path = "common/log.rs"]
+mod log;
 
 use common::sum_over_threads;
+use log::warnings_of;
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::time::Duration;
@@ -152,6 +155,13 @@ fn over_the_hard_cap_without_an_analysis_data_is_lost_and_said_to_be() {
     assert_eq!((report.final_usage_bytes, report.bytes_freed, report.lost_data()), (160, 80, true));
     assert_eq!(report.warnings, [Warning::DataLost(report.overflow_data_loss[0].clone())]);
     assert_eq!(report.warnings[0].to_string(), "80 bytes of raw data were lost: there was no analysis");
+}
+
+#[test]
+fn a_sweep_that_loses_data_is_logged() {
+    let (tiers, _) = tiers(&[("a", 150, 3, false), ("b", 150, 2, false)]);
+    assert_eq!(warnings_of(|| assert!(swept(&tiers, &policy()).lost_data())), 1);
+    assert_eq!(warnings_of(|| assert!(!swept(&tiers, &policy()).lost_data())), 0);
 }
 
 #[test]

@@ -4,8 +4,11 @@
 //! one that upstream gets wrong. Time stands still unless a test moves it.
 
 mod common;
+#[path = "common/log.rs"]
+mod log;
 
 use common::sum_over_threads;
+use log::warnings_of;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -295,6 +298,15 @@ fn an_entry_at_the_ceiling_is_kept_and_one_above_is_refused() {
     assert_eq!(alive(&store, &[kept]), [true]);
     let stats = store.stats();
     assert_eq!((stats.live, stats.bytes, stats.refused_too_large, stats.evicted()), (1, 1_000, 1, 0));
+}
+
+#[test]
+fn the_first_refusal_and_the_first_eviction_are_logged() {
+    let (store, _) = store_of::<Sized>(HandleConfig::new().capacity(1).max_entry_bytes(1_000));
+    let refuse = || (0..3).for_each(|_| assert!(put(&store, 1_001).is_err()));
+    assert_eq!((warnings_of(refuse), warnings_of(refuse)), (1, 0));
+    let evict = || (0..3).for_each(|_| assert!(put(&store, 1_000).is_ok()));
+    assert_eq!((warnings_of(evict), warnings_of(evict)), (1, 0));
 }
 
 #[test]

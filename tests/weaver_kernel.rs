@@ -4,9 +4,11 @@
 //! weaver-kernel rely on, or one that upstream gets wrong. Time stands still unless a test moves it.
 
 mod common;
+#[path = "common/log.rs"]
+mod log;
 
 use common::sum_over_threads;
-use std::io;
+use log::warnings_of;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tollgate::clock::{ManualClock, Timestamp};
@@ -79,31 +81,6 @@ fn sweep_all(set: &Tokens) -> u64 {
     let swept = set.sweep(1_000_000);
     assert!(!swept.more);
     swept.removed
-}
-
-/// Collects what is logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn warnings_of(work: impl FnOnce()) -> usize {
-    // With a second dispatcher about, tracing asks both of them whether an event is wanted, not just that of the thread
-    // that comes to it first, which may be another test's.
-    let _other = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    tracing::subscriber::with_default(subscriber, work);
-    String::from_utf8_lossy(&log.0.lock().unwrap()).matches("WARN").count()
 }
 
 #[test]

@@ -107,14 +107,14 @@ pub type Analyze<'a, I> = dyn FnMut(&RawSession<I>) -> Result<(), Box<dyn Error 
 ///
 /// ```
 /// use tollgate::clock::{Clock, SystemClock};
-/// use tollgate::retention::{Ingest, MemoryTiers, RetentionConfig, RetentionPolicy, sweep};
+/// use tollgate::retention::{Ingest, MemoryTiers, RawSession, RetentionConfig, RetentionPolicy, sweep};
 ///
 /// let store = MemoryTiers::new(1_000)?;
 /// store.ingest("monday", Ingest::new(), vec![0; 700])?;
 /// store.ingest("tuesday", Ingest::new(), vec![0; 700])?;
 ///
 /// let policy = RetentionPolicy::new(RetentionConfig::new().soft_cap(500).hard_cap(1_000))?;
-/// let mut analyze = |session: &tollgate::retention::RawSession<&str>| {
+/// let mut analyze = |session: &RawSession<&'static str>| {
 ///     store.record_analysis(&session.id, b"went well".to_vec())?;
 ///     Ok(())
 /// };
