@@ -5,17 +5,28 @@
 //!
 //! A gateway between agents and the tools that they call asks, for every call and on every core: is this token revoked
 //! ([`revocation`]), is this session alive and within its budget and rate ([`session`]), where is the record of what was
-//! done ([`trace`]), where is the result that was too large to pass on ([`handle`]), whose raw data goes when there is too
-//! much of it ([`retention`])? The stores that answer are made of four small primitives, which are useful by themselves:
+//! done ([`trace`]), the result that was too large to pass on ([`handle`]), the request's body (`body`), how far is this
+//! agent trusted ([`posture`]), and which raw data goes when there is too much of it ([`retention`])? The stores that
+//! answer are made of four small primitives, which are useful by themselves:
 //!
 //! | | [`map`] | [`fifo`] | [`deadline`] | [`budget`] |
 //! |---|---|---|---|---|
-//! | [`posture`] | x | | | x |
 //! | [`session`] | x | | x | x |
 //! | [`revocation`] | x | | x | x |
 //! | [`trace`] | | x | | |
 //! | [`handle`] | | x | x | |
+//! | `body` | x | x | | x |
+//! | [`posture`] | x | | | x |
 //! | [`retention`] | x | | | x |
+//!
+//! What each store holds at most, what that costs, and what happens then: [`bounds`].
+//!
+//! # Features
+//!
+//! - `body`: the store of request and response bodies, with what hashes and compresses them.
+//! - `json`: looks into JSON results behind a handle, and request bodies cut into their messages.
+//!
+//! Both are off by default, and only add.
 //!
 //! # Consistency
 //!
@@ -49,6 +60,9 @@ pub mod revocation;
 pub mod session;
 mod sync;
 pub mod trace;
+
+#[doc = include_str!("../docs/bounds.md")]
+pub mod bounds {}
 
 /// The README's examples, compiled and run with the other documentation tests.
 #[cfg(doctest)]

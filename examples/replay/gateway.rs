@@ -1,6 +1,7 @@
 //! A gateway made of all the stores: what happens to one session at its start, at its turns and at its end.
 
 use crate::Failure;
+use crate::keep;
 use crate::options::Options;
 use crate::recording::{Recording, Turn};
 use crate::schedule::{Day, mix};
@@ -10,7 +11,6 @@ use crate::tally::{Cause, Tally};
 use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tollgate::body::{Digest, Record, split_request};
 use tollgate::clock::{Clock, Timestamp};
 use tollgate::revocation::{Revoked, Standing};
 use tollgate::session::{SessionError, SessionRequest, Tools};
@@ -99,18 +99,23 @@ impl<'r> Gateway<'r> {
         let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         tally.admit_ns.record(nanos).map_err(|error| format!("a latency cannot be recorded: {error}"))?;
 
-        self.keep_body(place, turn, tally)?;
+        let session = self.label(place);
+        let said = |what: String| self.complaint(place, what);
+        keep::body(self.stores, self.recording(place), turn, &session, self.options.verify, tally).map_err(said)?;
         let calls = turn.tools.len() as u64;
         tally.offered += calls;
         match verdict {
             Verdict::Refused(cause) => {
                 tally.batches_refused += 1;
                 tally.refuse(cause, calls);
+                keep::lower(self.stores, &session).map_err(said)?;
             }
             Verdict::Admitted => {
                 tally.batches_admitted += 1;
                 tally.admitted += calls;
                 self.record(place, &turn.tools, tally);
+                keep::raise(self.stores, &session).map_err(said)?;
+                keep::results(self.stores, turn, &session, self.options, tally).map_err(said)?;
             }
         }
         Ok(())
@@ -142,6 +147,23 @@ impl<'r> Gateway<'r> {
         }
     }
 
+    /// Hands the day's sessions, which are over, to retention, one after the other.
+    pub(crate) fn hand_over(&self) -> Result<(), String> {
+        (0..self.seats.len()).try_for_each(|place| {
+            let (recording, session) = (self.recording(place), self.label(place));
+            let ended_ms = recording.turns.last().map_or(recording.start_ms, |turn| turn.at_ms);
+            let times = (self.seats[place].issued_at, self.day.at(ended_ms));
+            keep::raw(self.stores, session, times, &recording.raw).map_err(|what| self.complaint(place, what))
+        })
+    }
+
+    /// Lets the day's agents go.
+    pub(crate) fn forget_agents(&self) -> Result<(), String> {
+        (0..self.seats.len()).try_for_each(|place| {
+            keep::forget(self.stores, &self.label(place)).map_err(|what| self.complaint(place, what))
+        })
+    }
+
     /// Forgets what is over. All of it, as what is left over would depend on who came first.
     pub(crate) fn sweep(&self) {
         self.stores.sweep();
@@ -155,6 +177,7 @@ impl<'r> Gateway<'r> {
         if !standing.is_clear() {
             tally.extra_refused += 1;
             tally.refuse(Cause::Revoked, 1);
+            keep::take_down(self.stores, &self.label(place));
             return Ok(());
         }
         match self.admit(place, &[tool])? {
@@ -195,31 +218,6 @@ impl<'r> Gateway<'r> {
 
     fn standing(&self, seat: &Seat) -> Standing {
         self.stores.revocations.check_issued(&seat.token, &seat.agent, seat.issued_at)
-    }
-
-    /// Keeps the body of the request that a turn answers, in parts, and reads it back if that is asked for.
-    fn keep_body(&self, place: usize, turn: &Turn, tally: &mut Tally) -> Result<(), String> {
-        let body = self.recording(place).body(turn);
-        tally.bodies_offered += body.len() as u64;
-        let parts = split_request(body.as_bytes());
-        tally.parts += parts.len() as u64;
-        let (session, number) = (self.label(place), turn.number);
-        let record =
-            Record::open(format!("{session}/{number}"), self.stores.clock.now(), number.to_string(), "request")
-                .conversation(session);
-        match self.stores.bodies.insert_parts(record, &parts) {
-            Ok(receipt) => {
-                let digest = receipt.body.ok_or_else(|| self.complaint(place, "a body has no digest"))?;
-                if self.options.verify {
-                    // What was evicted since is not a fault.
-                    let read = self.stores.bodies.get(&digest);
-                    tally.bodies_wrong += u64::from(read.is_ok_and(|read| read != body.as_bytes()));
-                    tally.bodies_wrong += u64::from(digest != Digest::of(body.as_bytes()));
-                }
-            }
-            Err(_) => tally.bodies_refused += 1,
-        }
-        Ok(())
     }
 
     /// Records one trace for each call of a batch that was admitted.

@@ -1,4 +1,4 @@
-//! Replays recorded agent sessions through the three stores from several threads, and proves its own accounting.
+//! Replays recorded agent sessions through the seven stores from several threads, and proves its own accounting.
 //!
 //! ```text
 //! cargo run --release --example replay                             # a small recording of its own
@@ -7,14 +7,20 @@
 //! ```
 //!
 //! Each recorded session gets a token and a session; each of its assistant messages is one batch of calls, admitted
-//! all or nothing; each admitted call becomes a trace. At its end the token is revoked, and one more call with it has
-//! to be refused. One simulated clock drives all sessions, so that every figure but the timings is the same for any
-//! number of threads.
+//! all or nothing; each admitted call becomes a trace. The request that a message answers is kept as a body, in parts;
+//! its large results are kept by handle, and looked into once. A refused call takes the session's agent down a posture,
+//! an admitted one takes it up again, with approval. At its end the token is revoked, and one more call with it has to be
+//! refused, which is an emergency for the agent. The raw data of sessions that are over is swept for retention.
+//!
+//! Copies that do not fit into the session store at once are replayed day after day. One simulated clock drives all
+//! sessions, so that every figure but the timings is the same for any number of threads (once postures' records are
+//! dropped, their number depends on who appends while others trim; so does what a full body store has evicted).
 //!
 //! Exit status: 0 when every sum closes, 1 when one does not (or a store failed), 2 for bad input or options.
 
 mod drive;
 mod gateway;
+mod keep;
 mod options;
 mod recording;
 mod report;
@@ -27,7 +33,7 @@ use crate::gateway::Gateway;
 use crate::options::Options;
 use crate::recording::Recording;
 use crate::report::{Report, Run};
-use crate::stores::Stores;
+use crate::stores::{Retained, Stores};
 use crate::tally::Tally;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use std::io::{self, IsTerminal, Write};
@@ -90,19 +96,23 @@ fn replay(options: &Options) -> Result<Vec<String>, Failure> {
 
     let begun = stopwatch();
     let mut tally = Tally::new().map_err(Failure::Run)?;
+    let mut retained = Retained::default();
+    let mut yesterday: Option<Gateway<'_>> = None;
     for day in days {
-        if day.first_copy > 0 {
+        if let Some(yesterday) = yesterday.take() {
             stores.clock.set(day.at(ticks.first().map_or(0, |tick| tick.at_ms)));
-            stores.close_day();
+            yesterday.forget_agents().and_then(|()| stores.close_day()).map_err(Failure::Run)?;
         }
         let gateway = Gateway::new(&stores, options, &recordings, day);
         tally.add(&drive::drive(&gateway, &ticks, threads, options.seed, &bar)?).map_err(Failure::Run)?;
+        gateway.hand_over().and_then(|()| stores.retain(&mut retained)).map_err(Failure::Run)?;
+        yesterday = Some(gateway);
     }
     let seconds = begun.elapsed().as_secs_f64();
     bar.finish_and_clear();
 
     let run = Run { sessions, turns: recording::turns(&recordings) * copies, threads, seconds };
-    let report = Report::new(&run, &tally, &stores);
+    let report = Report::new(&run, &tally, &stores, &retained);
     let text = if options.json { report.json().map_err(Failure::Run)? } else { report.to_string() };
     let written = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
     written.map_err(|error| Failure::Run(format!("the report cannot be written: {error}")))?;

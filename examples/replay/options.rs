@@ -9,7 +9,7 @@ use std::time::Duration;
 /// More threads than this only measure the scheduler.
 const MAX_THREADS: u16 = 1024;
 
-/// Replays recorded agent sessions through the session, revocation and trace stores.
+/// Replays recorded agent sessions through all seven stores.
 #[derive(Debug, Parser)]
 #[command(name = "replay")]
 pub(crate) struct Options {
@@ -44,6 +44,22 @@ pub(crate) struct Options {
     /// Bytes of request bodies that are kept, with what goes with them
     #[arg(long, value_name = "BYTES", default_value_t = 256 << 20, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) body_cap: u64,
+
+    /// Results of tools that are longer than this many bytes are kept by handle, and looked into once
+    #[arg(long, value_name = "BYTES", default_value_t = 1024)]
+    pub(crate) handle_above: u64,
+
+    /// Handles that are kept
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) handle_cap: u64,
+
+    /// Records of postures that are kept
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub(crate) history: u64,
+
+    /// Bytes of raw data that retention lets stay; a half more before it gives up what was not analysed
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) raw_cap: u64,
 
     /// Read back every body that is stored, and compare it
     #[arg(long)]

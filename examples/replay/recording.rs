@@ -5,6 +5,7 @@
 use serde_json::{Map, Value};
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The last millisecond that is still a time in nanoseconds of 64 bits.
 pub(crate) const MAX_MILLIS: u64 = u64::MAX / 1_000_000;
@@ -20,6 +21,8 @@ pub(crate) struct Recording {
     pub(crate) start_ms: u64,
     /// Its messages, each as compact JSON of what goes over the wire.
     pub(crate) messages: Vec<String>,
+    /// All of these, as raw data to be retained.
+    pub(crate) raw: Arc<[u8]>,
     /// Its assistant messages, in order, at times that never step back.
     pub(crate) turns: Vec<Turn>,
 }
@@ -104,6 +107,7 @@ fn session(line: &[u8]) -> Result<Recording, String> {
         tools,
         start_ms,
         turns: timed(start_ms, &messages),
+        raw: messages.iter().flat_map(|message| message.wire.bytes()).collect(),
         messages: messages.into_iter().map(|message| message.wire).collect(),
     })
 }

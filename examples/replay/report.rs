@@ -1,6 +1,6 @@
 //! The report, and the proof that it adds up.
 
-use crate::stores::Stores;
+use crate::stores::{Retained, Stores};
 use crate::tally::{Refused, Tally};
 use serde::Serialize;
 use std::fmt;
@@ -24,6 +24,9 @@ pub(crate) struct Report {
     traces: Traces,
     revocations: Revocations,
     bodies: Bodies,
+    handles: Handles,
+    postures: Postures,
+    retention: Retention,
     admit_ns: Latency,
     admits_per_second: f64,
     /// None where the system does not tell.
@@ -77,6 +80,30 @@ struct Bodies {
 }
 
 #[derive(Debug, Serialize)]
+struct Handles {
+    stored: u64,
+    live: u64,
+    expired: u64,
+    evicted: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Postures {
+    transitions: u64,
+    refused: u64,
+    emergency: u64,
+    history_live: u64,
+    history_dropped: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Retention {
+    evicted: u64,
+    lost: u64,
+    bytes_freed: u64,
+}
+
+#[derive(Debug, Serialize)]
 struct Latency {
     p50: u64,
     p99: u64,
@@ -85,8 +112,9 @@ struct Latency {
 }
 
 impl Report {
-    pub(crate) fn new(run: &Run, tally: &Tally, stores: &Stores) -> Self {
+    pub(crate) fn new(run: &Run, tally: &Tally, stores: &Stores, retained: &Retained) -> Self {
         let (traces, revocations, bodies) = (stores.traces.stats(), stores.revocations.stats(), stores.bodies.stats());
+        let (handles, postures) = (stores.handles.stats(), stores.postures.stats());
         let batches = Batches { admitted: tally.batches_admitted, refused: tally.batches_refused };
         let quantile = |quantile| tally.admit_ns.value_at_quantile(quantile);
         Self {
@@ -112,6 +140,20 @@ impl Report {
                 unique_parts: bodies.stored_parts,
                 refused: tally.bodies_refused,
             },
+            handles: Handles {
+                stored: handles.stored,
+                live: handles.live,
+                expired: handles.expired,
+                evicted: handles.evicted(),
+            },
+            postures: Postures {
+                transitions: postures.succeeded,
+                refused: postures.stale + postures.guarded + postures.latched + postures.superseded,
+                emergency: postures.emergencies,
+                history_live: postures.records,
+                history_dropped: postures.dropped,
+            },
+            retention: Retention { evicted: retained.evicted, lost: retained.lost, bytes_freed: retained.bytes_freed },
             admit_ns: Latency {
                 p50: quantile(0.5),
                 p99: quantile(0.99),
@@ -150,6 +192,17 @@ impl Report {
         equal("sessions whose calls made are not its calls admitted", tally.miscounted, 0);
         equal("bodies that read back otherwise than they were stored", tally.bodies_wrong, 0);
         equal("bytes of bodies beyond the cap", bodies.held_bytes.saturating_sub(bodies.cap), 0);
+        let (handles, postures) = (&self.handles, &self.postures);
+        equal("handles stored", handles.stored, tally.handles_stored);
+        equal(
+            "handles stored = live + expired + evicted",
+            handles.stored,
+            handles.live + handles.expired + handles.evicted,
+        );
+        equal("looks behind a handle that showed something else", tally.handles_wrong, 0);
+        let records = postures.history_live + postures.history_dropped;
+        equal("records of postures", records, postures.transitions + postures.refused + postures.emergency);
+        equal("emergencies = calls with a revoked token", postures.emergency, calls.refused.revoked);
         equal("tokens revoked = sessions", self.revocations.revoked, sessions);
         equal("extra calls refused as revoked = sessions", tally.extra_refused, sessions);
         faults
@@ -178,6 +231,13 @@ impl fmt::Display for Report {
         let saved = 100.0 * (1.0 - *stored_bytes as f64 / (*offered_bytes).max(1) as f64);
         write!(f, "bodies       {offered_bytes} bytes offered, {stored_bytes} stored ({saved:.1} % saved), ")?;
         writeln!(f, "{parts} parts, {unique_parts} unique, {refused} refused")?;
+        let Handles { stored, live, expired, evicted } = &self.handles;
+        writeln!(f, "handles      {stored} stored, {live} live, {expired} expired, {evicted} evicted")?;
+        let Postures { transitions, refused, emergency, history_live, history_dropped } = &self.postures;
+        write!(f, "postures     {transitions} transitions, {refused} refused, {emergency} emergencies, ")?;
+        writeln!(f, "{history_live} records live, {history_dropped} dropped")?;
+        let Retention { evicted, lost, bytes_freed } = &self.retention;
+        writeln!(f, "retention    {evicted} evicted, {lost} lost, {bytes_freed} bytes freed")?;
         let Latency { p50, p99, p999, max } = &self.admit_ns;
         writeln!(f, "admission    p50 {p50} ns, p99 {p99} ns, p99.9 {p999} ns, max {max} ns")?;
         writeln!(f, "throughput   {:.0} admissions a second, of all threads, while admitting", self.admits_per_second)?;

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 const TOOLS: [&str; 3] = ["search", "read", "write"];
 
-/// Six sessions of two agents as JSON lines: batches of none to four calls, every other session with timestamps.
+/// Six sessions of two agents as JSON lines: batches of none to four calls, each answered by rows, of which the first are
+/// many, and every other session with timestamps.
 pub(crate) fn sample() -> String {
     (0..6).map(|session| format!("{}\n", line(session))).collect()
 }
@@ -19,6 +20,7 @@ fn line(session: usize) -> Value {
             message["timestamp_ms"] = json!(millis);
         }
         messages.push(message);
+        messages.extend((0..batch(session, turn)).map(|number| result(turn, number)));
         messages.push(json!({"role": "user", "content": "Go on."}));
     }
     json!({
@@ -37,5 +39,16 @@ fn calls(session: usize, turn: usize) -> Vec<Value> {
             "function": {"name": TOOLS[(turn + number) % TOOLS.len()], "arguments": "{}"},
         })
     };
-    (0..(session + turn) % 5).map(call).collect()
+    (0..batch(session, turn)).map(call).collect()
+}
+
+/// Calls of a turn.
+fn batch(session: usize, turn: usize) -> usize {
+    (session + turn) % 5
+}
+
+/// What a call is answered with: a list of rows.
+fn result(turn: usize, number: usize) -> Value {
+    let rows: Vec<_> = (0..if turn == 1 { 60 } else { 2 }).map(|row| json!({"row": row, "of": number})).collect();
+    json!({"role": "tool", "tool_call_id": format!("call-{turn}-{number}"), "content": json!(rows).to_string()})
 }

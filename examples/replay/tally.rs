@@ -55,6 +55,10 @@ pub(crate) struct Tally {
     pub(crate) bodies_refused: u64,
     /// Bodies that read back otherwise than they were stored.
     pub(crate) bodies_wrong: u64,
+    /// Results that were stored behind a handle.
+    pub(crate) handles_stored: u64,
+    /// Looks behind a handle that showed another number of rows than there are.
+    pub(crate) handles_wrong: u64,
     /// Nanoseconds that each batch took to be admitted or refused.
     pub(crate) admit_ns: Histogram<u64>,
 }
@@ -76,6 +80,8 @@ impl Tally {
             parts: 0,
             bodies_refused: 0,
             bodies_wrong: 0,
+            handles_stored: 0,
+            handles_wrong: 0,
             admit_ns,
         })
     }
@@ -113,6 +119,8 @@ impl Tally {
         self.parts += other.parts;
         self.bodies_refused += other.bodies_refused;
         self.bodies_wrong += other.bodies_wrong;
+        self.handles_stored += other.handles_stored;
+        self.handles_wrong += other.handles_wrong;
         self.admit_ns.add(&other.admit_ns).map_err(|error| format!("histograms do not add up: {error}"))
     }
 }

@@ -168,7 +168,7 @@ fn plain_transition((agents, history): &mut PlainPostures, agent: Arc<str>, from
 /// The agent of a thread's operation, and from where to where it moves.
 fn movement(thread: usize, n: u64) -> (Arc<str>, Posture, Posture) {
     let agent = format!("{thread}/{}", n / 2 % AGENTS).into();
-    if n % 2 == 0 { (agent, Posture::Tool, Posture::Pseudo) } else { (agent, Posture::Pseudo, Posture::Tool) }
+    if n & 1 == 0 { (agent, Posture::Tool, Posture::Pseudo) } else { (agent, Posture::Pseudo, Posture::Tool) }
 }
 
 /// A choice of something that there are `len` of.
