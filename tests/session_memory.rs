@@ -256,7 +256,7 @@ fn what_is_pinned_is_protected_only_where_the_policy_says_so() {
         let (tiers, _) =
             tiers(&[("old", 80, 50, true), ("a", 80, 3, true), ("b", 160, 2, false), ("c", 160, 1, false)]);
         for id in ["old", "a", "b"] {
-            tiers.pin(&id, true).unwrap();
+            tiers.set_pinned(&id, true).unwrap();
         }
         tiers
     };
@@ -269,7 +269,7 @@ fn what_is_pinned_is_protected_only_where_the_policy_says_so() {
     assert!(report.backstop_evicted.is_empty() && report.budget_evicted.is_empty());
     assert_eq!((report.final_usage_bytes, report.over_hard_cap), (320, true));
     // A pin that was let go protects nothing.
-    tiers.pin(&"old", false).unwrap();
+    tiers.set_pinned(&"old", false).unwrap();
     let report = swept(&tiers, &RetentionPolicy::new(config().protect_pinned(true)).unwrap());
     assert_eq!(report.backstop_evicted, ["old"]);
 }

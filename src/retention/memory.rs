@@ -227,7 +227,7 @@ impl<I: Hash + Eq + Clone + Send + Sync + 'static, C: Clock> MemoryTiers<I, C> {
     /// # Errors
     ///
     /// [`TierError::NotFound`].
-    pub fn pin(&self, id: &I, pinned: bool) -> Result<(), TierError> {
+    pub fn set_pinned(&self, id: &I, pinned: bool) -> Result<(), TierError> {
         let pin = |held: &Held<I>| Ok(Held { session: RawSession { pinned, ..held.session.clone() }, ..held.clone() });
         self.replace(id, pin).map(drop)
     }

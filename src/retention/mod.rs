@@ -64,7 +64,8 @@ pub trait TieredStore {
     fn list_sessions(&self) -> Result<Vec<RawSession<Self::Id>>, Self::Error>;
 
     /// Evicts a session's raw data and returns how many bytes that freed; none if there was nothing to evict. Of several
-    /// callers at once, one may be told of bytes.
+    /// callers at once, one may be told of bytes. A sweep judges by its list, so an id that is removed must not come back
+    /// with other data while one is under way.
     ///
     /// # Errors
     ///
