@@ -329,13 +329,15 @@ struct Plain {
     evictions: Cell<u32>,
     /// Whether evictions change nothing.
     stuck: bool,
+    /// Sessions that another sweep evicts when this one begins to.
+    rival: Cell<usize>,
     calls: Cell<u32>,
 }
 
 impl Plain {
     fn new(sessions: impl Into<Vec<RawSession<u32>>>) -> Self {
-        let (evictions, calls) = (Cell::new(u32::MAX), Cell::default());
-        Self { sessions: RefCell::new(sessions.into()), evictions, stuck: false, calls }
+        let (evictions, rival, calls) = (Cell::new(u32::MAX), Cell::default(), Cell::default());
+        Self { sessions: RefCell::new(sessions.into()), evictions, stuck: false, rival, calls }
     }
 
     /// Sessions of ten bytes.
@@ -362,6 +364,7 @@ impl TieredStore for Plain {
     fn evict_raw(&self, id: &u32) -> Result<Option<u64>, &'static str> {
         self.evictions.set(self.evictions.get().checked_sub(1).ok_or("disk full")?);
         let mut sessions = self.sessions.borrow_mut();
+        sessions[..self.rival.take()].iter_mut().for_each(|session| session.evicted_at = Some(NOW));
         let session = &mut sessions[*id as usize];
         if session.evicted_at.is_some() {
             return Ok(None);
@@ -408,6 +411,14 @@ fn a_sweep_does_not_ask_the_store_again_for_each_eviction() {
         store.calls.get()
     };
     assert_eq!(calls(100), calls(10_000));
+}
+
+#[test]
+fn a_sweep_that_finds_another_at_work_does_not_evict_as_much_again() {
+    let store = Plain::of(30, true);
+    store.rival.set(20);
+    let report = sweep(&store, &policy(), None, NOW);
+    assert_eq!((report.budget_evicted.len(), report.bytes_freed, report.final_usage_bytes), (0, 0, 100));
 }
 
 #[test]
