@@ -25,7 +25,7 @@ impl<C: Clock> Shared<C> {
     fn enter(&self, agent: &Arc<str>, down: &Arc<Cohort>, trims: &mut Trims) {
         let order = down.order().expect("there before the cohort is shut");
         let draft = Draft::emergency(&order.downgrade, order.at);
-        let next = self.follow(&order.next);
+        let (next, open) = self.follow(&order.next);
         let place = self.find_place(trims);
         let agents = self.agents.pin();
         let same = |cohort: &Option<Arc<Cohort>>| cohort.as_ref().is_some_and(|cohort| Arc::ptr_eq(cohort, down));
@@ -45,7 +45,7 @@ impl<C: Clock> Shared<C> {
             }
             if same(&after.birth) {
                 // Known by now: what comes later to those who are not does not concern it.
-                after.birth = next.is_down().then(|| Arc::clone(&next));
+                after.birth = (!open).then(|| Arc::clone(&next));
             }
             after.history = if place.is_some() { known.history.with(record) } else { Default::default() };
             Step::Put(after)

@@ -30,13 +30,12 @@ impl<C: Clock> Shared<C> {
         }
     }
 
-    /// Counts an agent into the cohort that followed its own, or into the open one if all others have left that.
-    pub(super) fn follow(&self, next: &Arc<Cohort>) -> Arc<Cohort> {
-        let Some(principal) = &next.principal else { return Arc::clone(next) };
-        match next.members.admit(1, Timestamp::ZERO) {
-            Err(Denied::Shut(Status::Expired)) => self.join(principal),
-            // One that is down counts no more, and is followed in its turn.
-            _ => Arc::clone(next),
+    /// Counts an agent into the cohort that followed its own, or into the open one if all others have left that. False
+    /// if it is down itself: such a cohort counts no more, and is followed in its turn.
+    pub(super) fn follow(&self, next: &Arc<Cohort>) -> (Arc<Cohort>, bool) {
+        match (next.members.admit(1, Timestamp::ZERO), &next.principal) {
+            (Err(Denied::Shut(Status::Expired)), Some(principal)) => (self.join(principal), true),
+            (counted, _) => (Arc::clone(next), counted.is_ok()),
         }
     }
 
@@ -82,7 +81,11 @@ impl<C: Clock> Shared<C> {
                 }
                 self.confirm(agent);
             }
-            // If the cohort was taken down just then, it is followed before it is given up.
+            // If the cohort was taken down just then, it is followed before that one is given up. Counted once more, not
+            // only looked at: who takes it down later then finds the agent in it.
+            if joined.members.admit(1, Timestamp::ZERO).is_ok() {
+                self.leave(&joined);
+            }
             self.settle(agent, trims);
             return Ok(());
         }

@@ -214,10 +214,14 @@ impl<C: Clock> Shared<C> {
     /// Lets an agent that was just inserted be a stranger no more. If strangers were taken down since they were looked
     /// at, it stays one of them: nobody could tell which came first.
     pub(super) fn confirm(&self, agent: &Arc<str>) {
-        self.amend(agent, |known| {
-            let stranger = known.birth.as_ref().is_some_and(|birth| !birth.is_down());
-            stranger.then(|| Agent { birth: None, ..known.clone() })
-        });
+        let Some(birth) = self.agents.pin().get(&**agent).and_then(|known| known.birth.clone()) else { return };
+        // Counted, not only looked at: who takes the strangers down later then finds the agent known.
+        if birth.members.admit(1, Timestamp::ZERO).is_ok() {
+            self.amend(agent, |known| {
+                let same = known.birth.as_ref().is_some_and(|other| Arc::ptr_eq(other, &birth));
+                same.then(|| Agent { birth: None, ..known.clone() })
+            });
+        }
     }
 
     /// Replaces a known agent's entry by what `change` makes of it, without a record. False if that is nothing.

@@ -34,10 +34,14 @@ struct Book {
     blocks: HashMap<usize, Block>,
     guards: BTreeMap<u64, ThreadId>,
     next_guard: u64,
+    next_block: u64,
     retired_any: bool,
 }
 
 struct Block {
+    /// Blocks that die together are dropped in the order of their allocation: destructors may be steps of the model,
+    /// whose every run must be alike.
+    number: u64,
     state: State,
     /// Shared within one execution, whose threads loom runs one at a time.
     published: Arc<UnsafeCell<()>>,
@@ -121,7 +125,7 @@ impl Drop for Guard {
                         block.state = State::Poisoned;
                         // SAFETY: a block is poisoned once, and its track is not touched afterwards.
                         unsafe { ManuallyDrop::drop(&mut block.track) };
-                        dead.push((block.drop_value, address));
+                        dead.push((block.number, block.drop_value, address));
                     }
                 }
             }
@@ -130,7 +134,8 @@ impl Drop for Guard {
             // Freeing comes after retiring: what a destructor reads is what the retiring thread left.
             world.edge.fetch_add(1, Ordering::Acquire);
         }
-        for (drop_value, address) in dead {
+        dead.sort_unstable_by_key(|&(number, ..)| number);
+        for (_, drop_value, address) in dead {
             // SAFETY: just poisoned, so nobody borrows it again, and nobody borrows it now: that is what is modelled.
             unsafe { drop_value(address) };
         }
@@ -142,7 +147,13 @@ pub(super) fn alloc<T>(value: T) -> *mut T {
     let block = Box::into_raw(Box::new(value));
     let published = Arc::new(UnsafeCell::new(()));
     published.with_mut(|_| ());
+    let number = {
+        let mut book = book(&WORLD);
+        book.next_block += 1;
+        book.next_block
+    };
     let entry = Block {
+        number,
         state: State::Live,
         published,
         track: ManuallyDrop::new(Track::new(())),
