@@ -317,6 +317,18 @@ mod guards {
         }
     }
 
+    #[test]
+    fn an_emergency_beats_what_was_decided_before_though_the_agent_is_back_where_it_was() {
+        let machine = machine();
+        let inner = machine.clone();
+        machine.add_guard(Guard::new("slow", move |_| {
+            stop(&inner, ANN);
+            inner.set_posture(ANN, Tool).unwrap().success
+        }));
+        let result = machine.transition(&request(ANN, Tool, Autonomous)).unwrap();
+        assert_eq!((result.refusal, machine.get_posture(ANN)), (Some(Refusal::Superseded), Tool));
+    }
+
     /// The agent is not known, and cannot be: the emergency takes all unknown ones down, and is not undone by what was
     /// decided before, not even when the default was restored.
     #[test]
