@@ -318,6 +318,16 @@ mod guards {
     }
 
     #[test]
+    fn an_emergency_at_level_1_beats_what_was_decided_before() {
+        let machine = machine();
+        stop(&machine, ANN);
+        let inner = machine.clone();
+        machine.add_guard(Guard::new("slow", move |_| stop(&inner, ANN).success));
+        let result = machine.transition(&request(ANN, Pseudo, Autonomous)).unwrap();
+        assert_eq!((result.refusal, machine.get_posture(ANN)), (Some(Refusal::Superseded), Pseudo));
+    }
+
+    #[test]
     fn an_emergency_beats_what_was_decided_before_though_the_agent_is_back_where_it_was() {
         let machine = machine();
         let inner = machine.clone();
