@@ -99,7 +99,7 @@ impl<C: Clock> Shared<C> {
             Err(_) => unreachable!("an order without a byte limit refuses no weight"),
         }
         // One that comes too late goes again, unless it has gone already: then it was a record like any other.
-        let is_twin = !self.claim(id, ticket) && self.records.remove(&ticket).is_some();
+        let is_twin = !self.claim(&stored) && self.records.remove(&ticket).is_some();
         if is_twin {
             self.depart(&stored);
         }
@@ -137,9 +137,20 @@ impl<C: Clock> Shared<C> {
         done.after.is_some_and(|list| list.last() == Some(&ticket))
     }
 
-    /// Claims an id for a record that is in the order. False if another record has it.
-    fn claim(&self, id: RecordId, ticket: u64) -> bool {
-        let ids = self.ids.pin();
+    /// Whether a record is still on its turn's list, which is exchanged for an equal one: whoever takes the record off it
+    /// afterwards has seen what this thread did before.
+    fn is_in_turn(&self, stored: &StoredRecord) -> bool {
+        let turns = self.turns.pin();
+        let done = turns.compute(Arc::clone(&stored.record.turn), |list| match list {
+            Some(list) if list.contains(&stored.ticket) => Step::Put(Arc::clone(list)),
+            _ => Step::Keep,
+        });
+        done.before.is_some_and(|list| list.contains(&stored.ticket))
+    }
+
+    /// Claims its id for a record that is in the order. False if another record has it.
+    fn claim(&self, stored: &StoredRecord) -> bool {
+        let (ids, id, ticket) = (self.ids.pin(), stored.id, stored.ticket);
         while let Err(exists) = ids.try_insert(id, ticket) {
             let other = *exists.current;
             if self.records.get(&other).is_some() {
@@ -148,8 +159,9 @@ impl<C: Clock> Shared<C> {
             // On its way out: done in its stead.
             ids.remove_if(&id, |&current| current == other);
         }
-        // If it was evicted before the claim, its evictor found nothing to remove.
-        if self.records.get(&ticket).is_none() {
+        // Whoever takes the record out looks for its id, and must find it, or be found here. A look at the order would not
+        // do, as each of the two might miss the other; of two exchanges of one list, one sees the other.
+        if !self.is_in_turn(stored) {
             ids.remove_if(&id, |&current| current == ticket);
         }
         true
