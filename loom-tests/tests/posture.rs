@@ -133,6 +133,8 @@ fn transition_emergency_and_back() {
             assert!(up.seq < emergency, "decided before the emergency, and done after it");
         }
         assert_chained(&of(&machine, ANN));
+        // It holds the machine that holds it.
+        assert!(machine.remove_guard("notes"));
     });
 }
 

@@ -321,7 +321,8 @@ impl<C: Clock> PostureMachine<C> {
         records
     }
 
-    /// Adds a guard, to be asked after the others. Names need not differ. Lock-free, O(guards).
+    /// Adds a guard, to be asked after the others. Names need not differ. A guard that holds a handle to its machine keeps
+    /// that alive until it is removed. Lock-free, O(guards).
     pub fn add_guard(&self, guard: Guard) {
         self.change_guards(|guards| Some(guards.iter().chain([&guard]).cloned().collect()));
     }
