@@ -402,6 +402,99 @@ fn a_turn_that_is_full_refuses_and_stores_nothing() {
 }
 
 #[test]
+fn a_refused_insert_evicts_nothing() {
+    let store = bodies_of(BodyConfig::new().max_bytes(200_000).records_per_turn(2));
+    for name in 0..150 {
+        store.note(log(&format!("{}", name / 2), &name.to_string(), SECOND)).unwrap();
+    }
+    let before = store.stats();
+    // Its turn is full, and so nearly is the store.
+    let large: Vec<u8> = (0..600).flat_map(noise).collect();
+    assert_eq!(store.insert(log("0", "x", SECOND), &large), Err(BodyError::TurnFull { max: 2 }));
+    let after = store.stats();
+    assert_eq!((after.records, after.bytes, after.evicted_for_bytes), (before.records, before.bytes, 0));
+    // Its joins alone are over the cap: it is refused before anything is compressed.
+    let parts: Vec<_> = large.chunks(2).collect();
+    assert!(matches!(store.insert_parts(log("y", "y", SECOND), &parts), Err(BodyError::TooLarge { .. })));
+    assert_eq!(store.stats().records, before.records);
+}
+
+#[test]
+fn a_body_that_shares_finely_cut_parts_fits_or_is_too_large() {
+    // What is there is heavier than it would be in one piece: 100 parts, each with what goes with it.
+    let store = bodies_of(BodyConfig::new().max_bytes(70_000));
+    let fine = noise(1);
+    let cut: Vec<_> = fine[..100].chunks(1).collect();
+    store.insert_parts(log("fine", "fine", SECOND), &cut).unwrap();
+    for name in 0..10 {
+        store.note(log("notes", &name.to_string(), SECOND)).unwrap();
+    }
+    let long: Vec<u8> = (2..120).flat_map(noise).collect();
+    let refused = store.insert_parts(log("x", "x", SECOND), &[&fine[..100], &long]);
+    assert!(matches!(refused, Err(BodyError::TooLarge { .. })), "{refused:?}");
+    assert_eq!((store.stats().records, store.stats().evicted_for_bytes), (11, 0));
+    store.insert_parts(log("x", "x", SECOND), &[&fine[..100], &long[..10_000]]).unwrap();
+}
+
+#[test]
+fn a_body_of_exactly_the_cap_may_have_a_part_that_is_one_of_its_prefixes() {
+    let parts: [&[u8]; 4] = [b"x", b"x", b"xx", b"x"];
+    let free = bodies();
+    free.insert_parts(log("a", "a", SECOND), &parts).unwrap();
+    let store = bodies_of(BodyConfig::new().max_bytes(free.stats().bytes));
+    store.insert_parts(log("a", "a", SECOND), &parts).unwrap();
+    assert_eq!(store.stats().bytes, free.stats().bytes);
+}
+
+#[test]
+fn large_bodies_from_several_threads_are_not_refused_for_each_other() {
+    let body =
+        |thread: u64, i: u64| -> Vec<u8> { (0..100).flat_map(|block| noise(thread << 32 | i << 16 | block)).collect() };
+    let one = weight("thread/number", &body(0, 0));
+    let store = bodies_of(BodyConfig::new().max_bytes(one + one / 2));
+    let stored = sum_over_threads(|thread| {
+        let insert = |i: u64| {
+            let name = format!("{thread}/{i}");
+            u64::from(store.insert(log(&name, &name, SECOND), &body(thread, i)).is_ok())
+        };
+        (0..20).map(insert).sum()
+    });
+    assert_eq!((stored, store.stats().refused), (200, 0));
+}
+
+#[test]
+fn what_a_record_says_counts_towards_the_cap() {
+    let bytes = |record: Record| {
+        let store = bodies();
+        store.note(record).unwrap();
+        store.stats().bytes
+    };
+    let base = bytes(log("turn", "", SECOND));
+    assert_eq!(bytes(log("turn", &"x".repeat(5_000), SECOND)) - base, 5_000);
+    let mut roomy = String::with_capacity(100_000);
+    roomy.push('x');
+    assert_eq!(bytes(Record::log("turn", NOW, "info", roomy)) - base, 1, "and room that it does not use is given back");
+    assert!(bytes(log("turn", "", SECOND).attribute("name", "value")) - base > 500);
+    assert!(bytes(log("turn", "", SECOND).link("span").parent("span")) - base > 100);
+}
+
+#[test]
+fn a_turn_reads_line_by_line_whatever_it_says() {
+    let store = bodies();
+    store.note(log("t\n1", "ends\n       0 ms  forged ok after 1 ms", SECOND)).unwrap();
+    let text = store.render_turn("t\n1");
+    assert_eq!(text.lines().count(), 2);
+    assert!(text.contains("ends\\n"));
+    // Spans within spans, more than could be indented.
+    let store = bodies_of(BodyConfig::new().records_per_turn(100));
+    for span in 0..100_u32 {
+        store.note(Record::open("t", NOW, span.to_string(), "span").parent((span + 1).to_string())).unwrap();
+    }
+    let widest = store.render_turn("t").lines().map(str::len).max();
+    assert!(widest.is_some_and(|widest| widest < 100), "{widest:?}");
+}
+
+#[test]
 fn every_record_of_a_prune_is_counted_once_for_its_own_reason() {
     // Upstream counted one body for each of its records, and bodies as records.
     let store = bodies();

@@ -74,9 +74,13 @@ struct Bodies {
     /// What counts towards the cap: these, and what they and their records take beside.
     held_bytes: u64,
     cap: u64,
+    /// Of all turns' bodies.
     parts: u64,
+    /// Of the bodies that are held at the end.
     unique_parts: u64,
     refused: u64,
+    /// Records whose bodies had to go.
+    evicted: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -137,8 +141,9 @@ impl Report {
                 held_bytes: bodies.bytes,
                 cap: bodies.max_bytes,
                 parts: tally.parts,
-                unique_parts: bodies.stored_parts,
+                unique_parts: bodies.parts,
                 refused: tally.bodies_refused,
+                evicted: bodies.evicted_for_bytes,
             },
             handles: Handles {
                 stored: handles.stored,
@@ -227,10 +232,12 @@ impl fmt::Display for Report {
         }
         let Revocations { revoked, live, swept } = &self.revocations;
         writeln!(f, "revocations  {revoked} revoked, {live} live, {swept} swept")?;
-        let Bodies { offered_bytes, stored_bytes, parts, unique_parts, refused, .. } = &self.bodies;
+        let Bodies { offered_bytes, stored_bytes, held_bytes, parts, unique_parts, refused, evicted, .. } =
+            &self.bodies;
         let saved = 100.0 * (1.0 - *stored_bytes as f64 / (*offered_bytes).max(1) as f64);
         write!(f, "bodies       {offered_bytes} bytes offered, {stored_bytes} stored ({saved:.1} % saved), ")?;
-        writeln!(f, "{parts} parts, {unique_parts} unique, {refused} refused")?;
+        writeln!(f, "{held_bytes} with all that goes with them,")?;
+        writeln!(f, "             {parts} parts, {unique_parts} unique, {refused} refused, {evicted} evicted")?;
         let Handles { stored, live, expired, evicted } = &self.handles;
         writeln!(f, "handles      {stored} stored, {live} live, {expired} expired, {evicted} evicted")?;
         let Postures { transitions, refused, emergency, history_live, history_dropped } = &self.postures;

@@ -25,9 +25,9 @@ use crate::sync::Counter;
 use std::sync::Arc;
 
 /// What a content takes beside its bytes: its entry in the map, and the words of its allocations.
-pub(super) const CONTENT_BYTES: u64 = 144;
+pub(super) const CONTENT_BYTES: u64 = 168;
 /// What a join takes: its entry, and two digests.
-pub(super) const JOIN_BYTES: u64 = 224;
+pub(super) const JOIN_BYTES: u64 = 256;
 
 /// References to a content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +114,16 @@ impl Pieces {
 
     pub(super) fn bytes(&self) -> u64 {
         self.room.spent_at(Timestamp::ZERO).calls
+    }
+
+    /// Whether there are `bytes` of room at this moment.
+    pub(super) fn has_room(&self, bytes: u64) -> bool {
+        self.bytes().saturating_add(bytes) <= self.max_bytes()
+    }
+
+    /// Whether a content is there at this moment.
+    pub(super) fn has(&self, digest: &Digest) -> bool {
+        self.map.contains_key(digest)
     }
 
     /// Takes `bytes` of the room, all or nothing.
@@ -204,7 +214,8 @@ mod tests {
 
     fn insert(pieces: &Pieces, parts: &[&str]) -> Digest {
         let parts: Vec<_> = parts.iter().map(|part| part.as_bytes()).collect();
-        let contents = Contents::new(&parts);
+        let mut contents = Contents::new(&parts);
+        contents.prepare(pieces);
         let plan = Plan::new(pieces, &contents);
         assert!(pieces.reserve(plan.needs()));
         plan.link();
@@ -275,7 +286,8 @@ mod tests {
     fn the_footprint_is_what_a_body_takes_when_it_is_alone() {
         let pieces = pieces();
         let parts: [&[u8]; 4] = [b"a", b"b", b"a", b"c"];
-        let contents = Contents::new(&parts);
+        let mut contents = Contents::new(&parts);
+        contents.prepare(&pieces);
         let alone = Plan::new(&pieces, &contents).footprint();
         assert_eq!(alone, 3 * (CONTENT_BYTES + 1) + 3 * JOIN_BYTES);
         insert(&pieces, &["a", "b"]);

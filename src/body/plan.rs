@@ -16,6 +16,8 @@ pub(super) struct Contents<'b> {
     ends: Vec<(Digest, u64)>,
     pub(super) digest: Digest,
     pub(super) len: u64,
+    /// Parts that were made ready to be kept, by their digests.
+    packed: HashMap<Digest, Packed>,
 }
 
 impl<'b> Contents<'b> {
@@ -31,11 +33,31 @@ impl<'b> Contents<'b> {
         });
         let ends: Vec<_> = Digest::of_prefixes(&parts).into_iter().zip(lens).collect();
         let (digest, len) = ends[parts.len() - 1];
-        Self { parts, ends, digest, len }
+        Self { parts, ends, digest, len, packed: HashMap::new() }
     }
 
     pub(super) fn parts(&self) -> u64 {
         self.parts.len() as u64
+    }
+
+    /// Makes ready what is not there at this moment: nothing is held meanwhile, and nobody waits.
+    pub(super) fn prepare(&mut self, pieces: &Pieces) {
+        let last = self.ends.len() - 1;
+        if pieces.has(&self.digest) {
+            return;
+        }
+        let shared = (0..last).rev().find(|&end| pieces.has(&self.ends[end].0));
+        for end in shared.map_or(0, |shared| shared + 1)..=last {
+            let part = Digest::of(self.parts[end]);
+            if !self.packed.contains_key(&part) && !pieces.has(&part) {
+                self.packed.insert(part, Packed::new(self.parts[end], pieces.compress_above));
+            }
+        }
+    }
+
+    /// What its joins take, if it is not there.
+    pub(super) fn least_bytes(&self) -> u64 {
+        (self.parts() - 1).saturating_mul(JOIN_BYTES)
     }
 
     /// What it takes at most, if none of it is there.
@@ -50,17 +72,21 @@ pub(super) struct Plan<'p> {
     held: Vec<(Digest, Refs)>,
     /// What refers to others comes after them.
     fresh: Vec<Fresh>,
+    /// Where the first one with a digest is in it.
+    made: HashMap<Digest, usize>,
 }
 
 struct Fresh {
     digest: Digest,
     held: Held,
+    /// Whether it is the first one with its digest, for which bytes are reserved.
+    counts: bool,
 }
 
 impl<'p> Plan<'p> {
-    /// Holds what is there of `contents`, and makes what is not, which takes time that nobody else waits for.
+    /// Holds what is there of `contents`, and makes what is not, of what was [prepared](Contents::prepare).
     pub(super) fn new(pieces: &'p Pieces, contents: &Contents<'_>) -> Self {
-        let mut plan = Self { pieces, held: Vec::new(), fresh: Vec::new() };
+        let mut plan = Self { pieces, held: Vec::new(), fresh: Vec::new(), made: HashMap::new() };
         let Contents { parts, ends, .. } = contents;
         let last = ends.len() - 1;
         if plan.hold(contents.digest, RECORD) {
@@ -69,30 +95,30 @@ impl<'p> Plan<'p> {
         // What goes on where another body ended finds that one's end after a step or two.
         let shared = (0..last).rev().find(|&end| plan.hold(ends[end].0, JOIN));
         let refs = |end| if end == last { RECORD } else { JOIN };
-        let mut made = HashMap::new();
         if shared.is_none() {
-            made.insert(ends[0].0, 0);
-            plan.add_whole(ends[0].0, parts[0], refs(0));
+            plan.add_whole(contents, ends[0].0, parts[0], refs(0));
         }
         for end in shared.unwrap_or(0) + 1..=last {
             let part = Digest::of(parts[end]);
-            match made.get(&part) {
+            match plan.made.get(&part).copied() {
                 // A part that repeats within the body.
-                Some(&at) => {
-                    let fresh: &mut Fresh = &mut plan.fresh[at];
+                Some(at) => {
+                    let fresh = &mut plan.fresh[at];
                     fresh.held = fresh.held.with(JOIN);
                 }
                 None if plan.hold(part, JOIN) => {}
-                None => {
-                    made.insert(part, plan.fresh.len());
-                    plan.add_whole(part, parts[end], JOIN);
-                }
+                None => plan.add_whole(contents, part, parts[end], JOIN),
             }
             let (digest, len) = ends[end];
             let form = Form::Join(Arc::new(Join { prefix: ends[end - 1].0, part }));
-            plan.fresh.push(Fresh { digest, held: Held { len, refs: refs(end), form } });
+            plan.add(digest, Held { len, refs: refs(end), form });
         }
         plan
+    }
+
+    /// Whether it holds anything that others have stored.
+    pub(super) fn shares(&self) -> bool {
+        !self.held.is_empty()
     }
 
     /// Adds references to a content, if it is there.
@@ -107,14 +133,22 @@ impl<'p> Plan<'p> {
         true
     }
 
-    fn add_whole(&mut self, digest: Digest, bytes: &[u8], refs: Refs) {
-        let form = Form::Whole(Packed::new(bytes, self.pieces.compress_above));
-        self.fresh.push(Fresh { digest, held: Held { len: bytes.len() as u64, refs, form } });
+    fn add_whole(&mut self, contents: &Contents<'_>, digest: Digest, bytes: &[u8], refs: Refs) {
+        // It was there a moment ago if it was not prepared.
+        let packed = contents.packed.get(&digest).cloned();
+        let packed = packed.unwrap_or_else(|| Packed::new(bytes, self.pieces.compress_above));
+        self.add(digest, Held { len: bytes.len() as u64, refs, form: Form::Whole(packed) });
+    }
+
+    fn add(&mut self, digest: Digest, held: Held) {
+        let at = self.fresh.len();
+        let counts = *self.made.entry(digest).or_insert(at) == at;
+        self.fresh.push(Fresh { digest, held, counts });
     }
 
     /// Bytes that [`link`](Self::link) needs in hand.
     pub(super) fn needs(&self) -> u64 {
-        self.fresh.iter().map(|fresh| fresh.held.weight()).sum()
+        self.fresh.iter().filter(|fresh| fresh.counts).map(|fresh| fresh.held.weight()).sum()
     }
 
     /// Bytes that the body takes with all that it refers to. O(its parts).
@@ -142,25 +176,24 @@ impl<'p> Plan<'p> {
         let pieces = self.pieces;
         let map = pieces.map.pin();
         let (mut spare, mut unneeded) = (0, Vec::new());
-        for Fresh { digest, held } in self.fresh.drain(..) {
+        for Fresh { digest, held, counts } in self.fresh.drain(..) {
             // The linearization point of the body is that of its last content.
             let done =
                 map.compute(digest, |there| Step::Put(there.map_or_else(|| held.clone(), |it| it.with(held.refs))));
             if held.refs.records > 0 && done.before.is_none_or(|before| before.refs.records == 0) {
                 pieces.bodies.up();
             }
-            match (&held.form, done.before) {
-                (Form::Whole(packed), None) => {
+            if done.before.is_none() {
+                if let Form::Whole(packed) = &held.form {
                     pieces.count_whole(packed, true);
                     pieces.parts_stored.add(1);
                 }
-                (Form::Join(_), None) => {}
-                // Somebody else was faster.
-                (Form::Whole(_), Some(_)) => spare += held.weight(),
-                (Form::Join(join), Some(_)) => {
-                    spare += held.weight();
-                    unneeded.extend([(join.prefix, JOIN), (join.part, JOIN)]);
-                }
+                continue;
+            }
+            // Somebody else was faster, or it is in the body twice.
+            spare += if counts { held.weight() } else { 0 };
+            if let Form::Join(join) = &held.form {
+                unneeded.extend([(join.prefix, JOIN), (join.part, JOIN)]);
             }
         }
         // The record's now, or the joins'.

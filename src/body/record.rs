@@ -11,8 +11,15 @@ use std::time::Duration;
 
 /// What a record takes beside its texts: its entries in the store, in its turn, and among the ids.
 const RECORD_BYTES: u64 = 672;
-/// What each attribute takes beside its texts.
-const ATTRIBUTE_BYTES: u64 = 64;
+/// What each text takes beside its bytes.
+const TEXT_BYTES: u64 = 16;
+/// What the first attribute takes beside its texts, and each in the worst case after it.
+const ATTRIBUTES_BYTES: u64 = 560;
+const ATTRIBUTE_BYTES: u64 = 112;
+/// What each link takes beside its text.
+const LINK_BYTES: u64 = 112;
+/// Spans within spans are indented as far as this.
+const MAX_DEPTH: usize = 32;
 
 /// How a span ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -156,10 +163,30 @@ impl Record {
 
     /// What it takes in the store, without its body.
     pub(super) fn weight(&self) -> u64 {
-        let texts = self.texts().map(str::len).sum::<usize>() as u64;
-        // Each link is a string of its own; the turn's name is the key of its list as well.
-        let lists = (self.attributes.len() + self.links.len()) as u64 * ATTRIBUTE_BYTES;
-        RECORD_BYTES + texts + self.turn.len() as u64 + lists
+        let texts: u64 = self.texts().map(|text| text.len() as u64 + TEXT_BYTES).sum();
+        let attributes = self.attributes.len() as u64 * ATTRIBUTE_BYTES;
+        let attributes = attributes + if self.attributes.is_empty() { 0 } else { ATTRIBUTES_BYTES };
+        // The turn's name is the key of its list as well.
+        RECORD_BYTES + texts + self.turn.len() as u64 + attributes + self.links.len() as u64 * LINK_BYTES
+    }
+
+    /// Gives back what its texts do not use, which is not counted.
+    pub(super) fn shrink(&mut self) {
+        match &mut self.event {
+            Event::Log { level, message } => {
+                level.shrink_to_fit();
+                message.shrink_to_fit();
+            }
+            Event::Open { name } | Event::Close { name, .. } => name.shrink_to_fit(),
+        }
+        let optional = [&mut self.span, &mut self.parent, &mut self.source, &mut self.conversation];
+        optional.into_iter().flatten().for_each(String::shrink_to_fit);
+        self.links.iter_mut().for_each(String::shrink_to_fit);
+        self.links.shrink_to_fit();
+        for (name, mut value) in std::mem::take(&mut self.attributes) {
+            value.shrink_to_fit();
+            self.attributes.insert(name.into_boxed_str().into_string(), value);
+        }
     }
 
     /// All its texts.
@@ -247,7 +274,7 @@ pub(super) fn render(turn: &str, records: &[Arc<StoredRecord>]) -> String {
     let parents: BTreeMap<&str, &str> = (records.iter())
         .filter_map(|stored| Some((stored.record.span.as_deref()?, stored.record.parent.as_deref()?)))
         .collect();
-    let mut text = format!("turn {turn}: {} records, {bytes} bytes of bodies\n", records.len());
+    let mut text = format!("turn {}: {} records, {bytes} bytes of bodies\n", line(turn), records.len());
     for stored in records {
         let record = &stored.record;
         let indent = 2 * depth(record, &parents);
@@ -255,11 +282,11 @@ pub(super) fn render(turn: &str, records: &[Arc<StoredRecord>]) -> String {
         // Writing to a string does not fail.
         let _ = write!(text, "{millis:>8} ms  {:indent$}", "");
         let _ = match &record.event {
-            Event::Log { level, message } => write!(text, "{level}: {message}"),
-            Event::Open { name } => write!(text, "{name} ..."),
+            Event::Log { level, message } => write!(text, "{}: {}", line(level), line(message)),
+            Event::Open { name } => write!(text, "{} ...", line(name)),
             Event::Close { name, duration, status } => {
                 let status = if *status == SpanStatus::Ok { "ok" } else { "error" };
-                write!(text, "{name} {status} after {} ms", duration.as_millis())
+                write!(text, "{} {status} after {} ms", line(name), duration.as_millis())
             }
         };
         if stored.body.is_some() {
@@ -270,11 +297,20 @@ pub(super) fn render(turn: &str, records: &[Arc<StoredRecord>]) -> String {
     text
 }
 
-/// Spans around a record, as far as the turn's own records tell; no more than there are, whatever they say.
+/// A text as it fits on a line: control characters by their codes.
+fn line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line
+}
+
+/// Spans around a record, as far as the turn's own records tell, and as many as are shown.
 fn depth(record: &Record, parents: &BTreeMap<&str, &str>) -> usize {
     let mut around = record.parent.as_deref();
     let mut depth = 0;
-    while let Some(span) = around.filter(|_| depth <= parents.len()) {
+    while let Some(span) = around.filter(|_| depth < MAX_DEPTH) {
         depth += 1;
         around = parents.get(span).copied();
     }

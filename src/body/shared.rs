@@ -15,8 +15,11 @@ use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::fifo::{FifoMap, Reason};
 use crate::map::{ShardedMap, Step};
-use crate::sync::Counter;
+use crate::sync::{Counter, MODEL, relax};
 use std::sync::Arc;
+
+/// How often an insert looks again for room that others have in hand, before it is refused.
+const TRIES: u32 = if MODEL { 1 } else { 1_000 };
 
 pub(super) struct Shared<C> {
     pub(super) pieces: Pieces,
@@ -48,11 +51,11 @@ impl<C: Clock> Shared<C> {
     }
 
     pub(super) fn insert(&self, record: Record, parts: Option<&[&[u8]]>) -> Result<Receipt, BodyError> {
-        let contents = parts.map(Contents::new);
+        let mut contents = parts.map(Contents::new);
         let body = contents.as_ref().map(|contents| contents.digest);
         let id = RecordId::of(&record, body);
         // Looked for first, as it spares all the work; decided when the id is claimed.
-        let is_new = self.find(&id).is_none() && self.insert_new(id, record, contents.as_ref())?;
+        let is_new = self.find(&id).is_none() && self.insert_new(id, record, contents.as_mut())?;
         if is_new {
             self.counts.inserted.add(1);
             self.counts.offered_bytes.add(contents.as_ref().map_or(0, |contents| contents.len));
@@ -64,25 +67,25 @@ impl<C: Clock> Shared<C> {
     }
 
     /// False if another thread has inserted the same record meanwhile.
-    fn insert_new(&self, id: RecordId, record: Record, contents: Option<&Contents<'_>>) -> Result<bool, BodyError> {
-        let weight = record.weight();
-        let plan = contents.map(|contents| Plan::new(&self.pieces, contents));
-        let needs = weight + plan.as_ref().map_or(0, Plan::needs);
-        // What fits in any case need not be looked at closely.
-        if contents.map_or(0, Contents::most_bytes).saturating_add(weight) > self.pieces.max_bytes() {
-            let bytes = weight + plan.as_ref().map_or(0, Plan::footprint);
-            if bytes > self.pieces.max_bytes() {
-                return self.refuse(BodyError::TooLarge { bytes, max: self.pieces.max_bytes() });
-            }
-        }
-        if !self.reserve(needs) {
-            return self.refuse(BodyError::NoRoom { bytes: needs, max: self.pieces.max_bytes() });
-        }
+    fn insert_new(
+        &self,
+        id: RecordId,
+        mut record: Record,
+        mut contents: Option<&mut Contents<'_>>,
+    ) -> Result<bool, BodyError> {
+        record.shrink();
         let ticket = self.tickets.next();
+        // Before anything is evicted for a record that is refused.
         if !self.enter_turn(&record.turn, ticket) {
-            self.pieces.give_back(needs);
             return self.refuse(BodyError::TurnFull { max: self.records_per_turn });
         }
+        let plan = match self.make_room(record.weight(), contents.as_deref_mut()) {
+            Ok(plan) => plan,
+            Err(error) => {
+                self.leave_turn(&record.turn, ticket);
+                return self.refuse(error);
+            }
+        };
         if let Some(plan) = plan {
             plan.link();
         }
@@ -104,6 +107,46 @@ impl<C: Clock> Shared<C> {
             self.depart(&stored);
         }
         Ok(!is_twin)
+    }
+
+    /// Plans a body and takes the room for what is new of it and for its record.
+    fn make_room(&self, weight: u64, contents: Option<&mut Contents<'_>>) -> Result<Option<Plan<'_>>, BodyError> {
+        let max = self.pieces.max_bytes();
+        let Some(contents) = contents else {
+            return match self.reserve(weight) {
+                true => Ok(None),
+                false if weight > max => Err(BodyError::TooLarge { bytes: weight, max }),
+                false => Err(BodyError::NoRoom { bytes: weight, max }),
+            };
+        };
+        let least = contents.least_bytes().saturating_add(weight);
+        if least > max && !self.pieces.has(&contents.digest) {
+            return Err(BodyError::TooLarge { bytes: least, max });
+        }
+        contents.prepare(&self.pieces);
+        let most = contents.most_bytes().saturating_add(weight);
+        let mut tries = TRIES;
+        loop {
+            let plan = Plan::new(&self.pieces, contents);
+            let needs = weight + plan.needs();
+            // What fits in any case, or without an eviction, need not be looked at closely.
+            if most > max || plan.shares() && !self.pieces.has_room(needs) {
+                let bytes = weight + plan.footprint();
+                if bytes > max {
+                    return Err(BodyError::TooLarge { bytes, max });
+                }
+            }
+            if self.reserve(needs) {
+                return Ok(Some(plan));
+            }
+            // The rest is in the hands of inserts that will be done in a moment. They may need what this one holds.
+            drop(plan);
+            tries -= 1;
+            if tries == 0 {
+                return Err(BodyError::NoRoom { bytes: needs, max });
+            }
+            relax();
+        }
     }
 
     fn refuse<T>(&self, error: BodyError) -> Result<T, BodyError> {
@@ -135,6 +178,16 @@ impl<C: Clock> Shared<C> {
             None => Step::Put([ticket].into()),
         });
         done.after.is_some_and(|list| list.last() == Some(&ticket))
+    }
+
+    /// Takes a record off its turn's list.
+    fn leave_turn(&self, turn: &Arc<str>, ticket: u64) {
+        let left = |list: &Arc<[u64]>| -> Arc<[u64]> { list.iter().copied().filter(|&it| it != ticket).collect() };
+        self.turns.pin().compute(Arc::clone(turn), |list| match list.map(left) {
+            None => Step::Keep,
+            Some(left) if left.is_empty() => Step::Remove,
+            Some(left) => Step::Put(left),
+        });
     }
 
     /// Whether a record is still on its turn's list, which is exchanged for an equal one: whoever takes the record off it
@@ -169,13 +222,8 @@ impl<C: Clock> Shared<C> {
 
     /// Does what is left to do for a record that this call took out of the order.
     fn depart(&self, stored: &StoredRecord) -> Freed {
-        let left =
-            |list: &Arc<[u64]>| -> Arc<[u64]> { list.iter().copied().filter(|&it| it != stored.ticket).collect() };
-        self.turns.pin().compute(Arc::clone(&stored.record.turn), |list| match list.map(left) {
-            None => Step::Keep,
-            Some(left) if left.is_empty() => Step::Remove,
-            Some(left) => Step::Put(left),
-        });
+        // Off the list first: see `claim`.
+        self.leave_turn(&stored.record.turn, stored.ticket);
         self.ids.pin().remove_if(&stored.id, |&ticket| ticket == stored.ticket);
         let mut freed = stored.body.map_or_else(Freed::default, |body| self.pieces.release(body));
         let weight = stored.record.weight();

@@ -2,14 +2,18 @@
 
 #![forbid(unsafe_code)]
 
+use serde::Deserializer as _;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Deserializer;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::fmt;
 use std::str;
 
 /// The lists of a request whose elements come again in the next one: messages (OpenAI's chat completions, Anthropic's
 /// messages), the blocks of a system prompt (Anthropic), tools (both).
 const LISTS: [&str; 3] = ["messages", "system", "tools"];
-/// No part but the last is shorter, so that a list of very many very short elements does not cost far more than it is long.
+/// No part but the last is shorter: what goes with a part is some hundreds of bytes, and a list of very many very short
+/// elements would cost a hundred times what it is long, not six times.
 const SHORTEST: usize = 64;
 
 /// Cuts the JSON body of a chat-completions or messages request, or a bare list of messages, so that each message, tool
@@ -17,7 +21,8 @@ const SHORTEST: usize = 64;
 /// the parts are the body, one after the other. The cuts in front of a message do not depend on what comes after it, so
 /// that a request that resends a conversation begins with the same parts.
 ///
-/// What is not understood (anything that is not JSON in UTF-8, or has no such list) is one part. O(n).
+/// What is not understood (anything that is not JSON in UTF-8, or has no such list) is one part. O(n), and no copy of it is
+/// made.
 ///
 /// # Examples
 ///
@@ -34,14 +39,11 @@ const SHORTEST: usize = 64;
 /// ```
 #[must_use]
 pub fn split_request(body: &[u8]) -> Vec<&[u8]> {
-    let mut cuts = str::from_utf8(body).ok().and_then(cuts).unwrap_or_default();
-    cuts.sort_unstable();
+    let cuts = str::from_utf8(body).map(cuts).unwrap_or_default();
     let (mut parts, mut from) = (Vec::with_capacity(cuts.len() + 1), 0);
     for cut in cuts {
-        if cut - from >= SHORTEST {
-            parts.push(&body[from..cut]);
-            from = cut;
-        }
+        parts.push(&body[from..cut]);
+        from = cut;
     }
     if from < body.len() || parts.is_empty() {
         parts.push(&body[from..]);
@@ -49,23 +51,93 @@ pub fn split_request(body: &[u8]) -> Vec<&[u8]> {
     parts
 }
 
-/// Where each list begins, and each of its elements ends; none if it is not a request.
-fn cuts(text: &str) -> Option<Vec<usize>> {
-    let mut cuts = Vec::new();
-    let mut cut = |list: &RawValue| {
-        let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(list.get()) else { return };
-        let place = |part: &str| part.as_ptr() as usize - text.as_ptr() as usize;
-        cuts.extend(elements.first().map(|first| place(first.get())));
-        cuts.extend(elements.iter().map(|element| place(element.get()) + element.get().len()));
-    };
-    let root: &RawValue = serde_json::from_str(text).ok()?;
-    if root.get().starts_with('[') {
-        cut(root);
+/// Where to cut a request; nowhere if it is none.
+fn cuts(text: &str) -> Vec<usize> {
+    let mut cuts = Cuts { start: text.as_ptr() as usize, places: Vec::new() };
+    let mut json = Deserializer::from_str(text);
+    let read = if text.trim_ascii_start().starts_with('[') {
+        json.deserialize_seq(Elements(&mut cuts))
     } else {
-        let fields: BTreeMap<String, &RawValue> = serde_json::from_str(root.get()).ok()?;
-        LISTS.iter().filter_map(|name| fields.get(*name)).for_each(|list| cut(list));
+        json.deserialize_map(Fields(&mut cuts))
+    };
+    if read.and_then(|()| json.end()).is_ok() { cuts.places } else { Vec::new() }
+}
+
+/// Places to cut at, in order, as far apart as they have to be.
+struct Cuts {
+    /// Where the text is.
+    start: usize,
+    places: Vec<usize>,
+}
+
+impl Cuts {
+    /// Cuts before or after `part`, a slice of the text, if that is not too soon.
+    fn cut(&mut self, part: &str, after: bool) {
+        let place = part.as_ptr() as usize - self.start + if after { part.len() } else { 0 };
+        if place.checked_sub(self.places.last().copied().unwrap_or(0)).is_some_and(|len| len >= SHORTEST) {
+            self.places.push(place);
+        }
     }
-    Some(cuts)
+}
+
+/// Reads a request, and cuts its lists.
+struct Fields<'c>(&'c mut Cuts);
+
+impl<'de> Visitor<'de> for Fields<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a request")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        while let Some(name) = fields.next_key::<String>()? {
+            if LISTS.contains(&&*name) {
+                fields.next_value_seed(List(self.0))?;
+            } else {
+                fields.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads what may be a list, and cuts it if it is.
+struct List<'c>(&'c mut Cuts);
+
+impl<'de> DeserializeSeed<'de> for List<'_> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
+        let value: &RawValue = serde::Deserialize::deserialize(value)?;
+        if value.get().starts_with('[') {
+            // It is valid: it has been read before.
+            let _ = Deserializer::from_str(value.get()).deserialize_seq(Elements(self.0));
+        }
+        Ok(())
+    }
+}
+
+/// Reads a list, and cuts before its first element and after each.
+struct Elements<'c>(&'c mut Cuts);
+
+impl<'de> Visitor<'de> for Elements<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        let mut is_first = true;
+        while let Some(element) = elements.next_element::<&'de RawValue>()? {
+            if std::mem::take(&mut is_first) {
+                self.0.cut(element.get(), false);
+            }
+            self.0.cut(element.get(), true);
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

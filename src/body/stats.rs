@@ -13,7 +13,8 @@ pub struct Freed {
     pub records: u64,
     /// Bodies whose last record was among them.
     pub bodies: u64,
-    /// Bytes that the store no longer holds: less than the bodies had if others share their parts.
+    /// Bytes that the store no longer holds: less than the bodies had if others share their parts, or an insert on its way
+    /// holds them, which gives them back itself if it does not need them.
     pub bytes: u64,
 }
 

@@ -86,12 +86,13 @@ where
                 Ok(()) => return,
                 Err(reason) => reason,
             };
-            if let Some(reclaim) = reclaim {
+            if let Some(more) = reclaim {
                 // Nothing stays in hand while the caller's code runs.
                 held.let_go();
-                if reclaim() {
+                if more() {
                     continue;
                 }
+                *reclaim = None;
             }
             let (seq, place) = self.order.first_place(guard);
             // Acquire: a number below `tail` was taken with a slot in hand.

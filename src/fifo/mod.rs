@@ -131,7 +131,7 @@ where
 
     /// As [`insert`](Self::insert), but before an entry is evicted to make room, `reclaim` is asked to make it in another
     /// way. It says whether it may have, by removing entries that are worth less for instance, and is then asked again
-    /// as long as there is no room; the oldest entry goes when it says that it cannot.
+    /// as long as there is no room; once it says that it cannot, the oldest entries go, and it is not asked any more.
     ///
     /// # Errors
     ///
