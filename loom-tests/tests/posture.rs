@@ -157,6 +157,21 @@ fn transition_downgrade_all() {
     });
 }
 
+/// Whoever has seen one agent down sees the others down, entered or not.
+#[test]
+fn downgrade_all_is_one_instant_for_two() {
+    coarse(|order| {
+        let machine = machine(PostureConfig::new().history(0));
+        for agent in [ANN, BOB] {
+            machine.enroll(agent, "p").unwrap();
+        }
+        let (one, two) = (machine.clone(), machine.clone());
+        let look = move || [ANN, BOB, ANN].map(|agent| two.get_posture(agent) == Pseudo);
+        let (_, down) = order.race(move || one.downgrade_all(&Scope::Everyone, &stop()), look);
+        assert!(down.is_sorted(), "one was seen down, and another up afterwards: {down:?}");
+    });
+}
+
 #[test]
 fn transition_downgrade_of_its_principal() {
     coarse(|order| {
