@@ -6,6 +6,7 @@ use super::digest::Digest;
 use super::packed::Packed;
 use super::pieces::{CONTENT_BYTES, Form, Held, JOIN, JOIN_BYTES, Join, Pieces, RECORD, Refs};
 use crate::map::Step;
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -14,6 +15,8 @@ pub(super) struct Contents<'b> {
     parts: Vec<&'b [u8]>,
     /// The digest of the parts up to each, and their length.
     ends: Vec<(Digest, u64)>,
+    /// Each part's own digest, once it was asked for: most parts are never asked for.
+    digests: Vec<OnceCell<Digest>>,
     pub(super) digest: Digest,
     pub(super) len: u64,
     /// Parts that were made ready to be kept, by their digests.
@@ -33,7 +36,14 @@ impl<'b> Contents<'b> {
         });
         let ends: Vec<_> = Digest::of_prefixes(&parts).into_iter().zip(lens).collect();
         let (digest, len) = ends[parts.len() - 1];
-        Self { parts, ends, digest, len, packed: HashMap::new() }
+        let digests = vec![OnceCell::new(); parts.len()];
+        Self { parts, ends, digests, digest, len, packed: HashMap::new() }
+    }
+
+    /// A part's own digest. The first part is the first prefix.
+    fn part(&self, place: usize) -> Digest {
+        let of = || if place == 0 { self.ends[0].0 } else { Digest::of(self.parts[place]) };
+        *self.digests[place].get_or_init(of)
     }
 
     pub(super) fn parts(&self) -> u64 {
@@ -48,7 +58,7 @@ impl<'b> Contents<'b> {
         }
         let shared = (0..last).rev().find(|&end| pieces.has(&self.ends[end].0));
         for end in shared.map_or(0, |shared| shared + 1)..=last {
-            let part = Digest::of(self.parts[end]);
+            let part = self.part(end);
             if !self.packed.contains_key(&part) && !pieces.has(&part) {
                 self.packed.insert(part, Packed::new(self.parts[end], pieces.compress_above));
             }
@@ -99,7 +109,7 @@ impl<'p> Plan<'p> {
             plan.add_whole(contents, ends[0].0, parts[0], refs(0));
         }
         for end in shared.unwrap_or(0) + 1..=last {
-            let part = Digest::of(parts[end]);
+            let part = contents.part(end);
             match plan.made.get(&part).copied() {
                 // A part that repeats within the body.
                 Some(at) => {
