@@ -58,6 +58,7 @@ mod raw;
 pub mod retention;
 pub mod revocation;
 pub mod session;
+mod sweep;
 mod sync;
 pub mod trace;
 

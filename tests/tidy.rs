@@ -14,13 +14,14 @@ const FLOORS: &[(&str, u8)] = &[
     ("fifo", 3),
     ("deadline", 3),
     ("budget", 3),
-    ("session", 4),
-    ("revocation", 4),
-    ("trace", 4),
-    ("body", 4),
-    ("handle", 4),
-    ("posture", 4),
-    ("retention", 4),
+    ("sweep", 4),
+    ("session", 5),
+    ("revocation", 5),
+    ("trace", 5),
+    ("body", 5),
+    ("handle", 5),
+    ("posture", 5),
+    ("retention", 5),
 ];
 
 /// Lines that a file may have; `raw`, whose files are half argument, more.

@@ -17,8 +17,7 @@
 use super::digest::Digest;
 use super::packed::Packed;
 use super::stats::Freed;
-use crate::budget::{Limits, Meter};
-use crate::clock::Timestamp;
+use crate::budget::Meter;
 use crate::error::ConfigError;
 use crate::map::{ShardedMap, Step};
 use crate::sync::Counter;
@@ -99,7 +98,7 @@ impl Pieces {
     pub(super) fn new(max_bytes: u64, compress_above: usize) -> Result<Self, ConfigError> {
         Ok(Self {
             map: ShardedMap::new(),
-            room: Meter::new(Limits::new(max_bytes), Timestamp::ZERO)?,
+            room: Meter::bound(max_bytes),
             compress_above,
             bodies: Counter::default(),
             wholes: Counter::default(),
@@ -113,7 +112,7 @@ impl Pieces {
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.room.spent_at(Timestamp::ZERO).calls
+        self.room.taken()
     }
 
     /// Whether there are `bytes` of room at this moment.
@@ -128,12 +127,11 @@ impl Pieces {
 
     /// Takes `bytes` of the room, all or nothing.
     pub(super) fn reserve(&self, bytes: u64) -> bool {
-        self.room.admit(bytes, Timestamp::ZERO).is_ok()
+        self.room.take(bytes)
     }
 
     pub(super) fn give_back(&self, bytes: u64) {
-        // The room is never shut.
-        let _ = self.room.refund(bytes, Timestamp::ZERO);
+        self.room.give_back(bytes);
     }
 
     /// Gives up a record's reference to a body.

@@ -177,16 +177,6 @@ impl Handle {
     }
 }
 
-/// What a sweep did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Swept {
-    /// Entries removed, all of them expired.
-    pub removed: u64,
-    /// Whether the limit was reached first.
-    pub more: bool,
-}
-
 /// A [`HandleStore`](super::HandleStore) in numbers. Each is exact when nothing moves, and then what was stored is what
 /// is live, expired, removed or evicted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -41,7 +41,8 @@ mod payload;
 #[cfg(feature = "json")]
 mod rows;
 
-pub use config::{ENTRY_BYTES, Handle, HandleConfig, HandleRequest, HandleStats, Swept};
+pub use crate::sweep::Swept;
+pub use config::{ENTRY_BYTES, Handle, HandleConfig, HandleRequest, HandleStats};
 pub use error::HandleError;
 pub use payload::Payload;
 #[cfg(feature = "json")]

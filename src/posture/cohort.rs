@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::Downgrade;
-use crate::budget::{Limits, Meter, Status};
+use crate::budget::{Meter, Status};
 use crate::clock::Timestamp;
 use crate::hash::random_state;
 use crate::map::ShardedMap;
@@ -41,15 +41,10 @@ pub(super) struct Everyone {
     pub(super) epoch: u64,
 }
 
-/// A meter that counts without a bound, or up to one.
-pub(super) fn meter(budget: u64) -> Meter {
-    Meter::new(Limits::new(budget), Timestamp::ZERO).expect("no rate, nothing to refuse")
-}
-
 impl Cohort {
     pub(super) fn new(principal: Option<Arc<str>>) -> Arc<Self> {
         let order = ShardedMap::with_shards_and_hasher(1, random_state());
-        Arc::new(Self { principal, members: meter(u64::MAX), order })
+        Arc::new(Self { principal, members: Meter::bound(u64::MAX), order })
     }
 
     /// Whether it was taken down.

@@ -7,7 +7,7 @@ use super::cohort::{Cohort, Everyone, Order};
 use super::shared::Shared;
 use super::trim::Trims;
 use super::{Downgrade, Scope};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::map::Step;
 use std::sync::Arc;
 
@@ -137,7 +137,7 @@ impl<C: Clock> Shared<C> {
         };
         let order = self.order(downgrade, principal);
         // Stays in it until all have followed, so that it is not given up while some are still to come.
-        let _ = order.next.members.admit(1, Timestamp::ZERO);
+        order.next.members.take(1);
         loop {
             let cohort = match principal {
                 None => Some(Arc::clone(&self.everyone().all)),
@@ -147,9 +147,9 @@ impl<C: Clock> Shared<C> {
             // The linearization point is in here.
             let mine = cohort.take_down(&order);
             let known = match principal {
-                None => self.agent_room.spent_at(Timestamp::ZERO).calls,
+                None => self.agent_room.taken(),
                 // What it had counted when it was shut stands.
-                Some(_) => cohort.members.spent_at(Timestamp::ZERO).calls,
+                Some(_) => cohort.members.taken(),
             };
             self.renew(&cohort);
             if mine {

@@ -42,7 +42,7 @@ impl<C: Clock> Shared<C> {
     /// Counts an agent out of its principal's cohort, which goes with its last member.
     pub(super) fn leave(&self, cohort: &Arc<Cohort>) {
         let Some(principal) = &cohort.principal else { return };
-        let _ = cohort.members.refund(1, Timestamp::ZERO);
+        cohort.members.give_back(1);
         if cohort.members.shut_if(Status::Expired, |spent| spent.calls == 0).is_ok() {
             self.principals.pin().remove_if(&**principal, |other| Arc::ptr_eq(other, cohort));
         }
@@ -83,7 +83,7 @@ impl<C: Clock> Shared<C> {
             }
             // If the cohort was taken down just then, it is followed before that one is given up. Counted once more, not
             // only looked at: who takes it down later then finds the agent in it.
-            if joined.members.admit(1, Timestamp::ZERO).is_ok() {
+            if joined.members.take(1) {
                 self.leave(&joined);
             }
             self.settle(agent, trims);
@@ -113,7 +113,7 @@ impl<C: Clock> Shared<C> {
             if let Some(cohort) = &gone.principal {
                 self.leave(cohort);
             }
-            let _ = self.agent_room.refund(1, Timestamp::ZERO);
+            self.agent_room.give_back(1);
             return Ok(true);
         }
     }

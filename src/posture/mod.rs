@@ -69,7 +69,7 @@ pub use transition::{
     Downgrade, Emergency, Metadata, Refusal, Scope, TransitionKind, TransitionRequest, TransitionResult,
 };
 
-use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
 use crate::map::Step;
 use agent::{Agent, Draft};
@@ -309,7 +309,7 @@ impl<C: Clock> PostureMachine<C> {
             }
             None => {
                 shared.telling(|trims| shared.settle_all(trims));
-                let start = shared.numbers.spent_at(Timestamp::ZERO).calls;
+                let start = shared.numbers.taken();
                 let list = |(name, known): (&Arc<str>, &Agent)| (Arc::clone(name), known.history.clone());
                 let mut records = shared.visible(usize::MAX, || shared.agents.pin().iter().map(list).collect());
                 records.retain(|record| record.seq <= start);
@@ -361,9 +361,9 @@ impl<C: Clock> PostureMachine<C> {
     pub fn stats(&self) -> PostureStats {
         let shared = &*self.shared;
         PostureStats {
-            agents: shared.agent_room.spent_at(Timestamp::ZERO).calls,
+            agents: shared.agent_room.taken(),
             capacity: shared.config.agents,
-            records: shared.record_room.spent_at(Timestamp::ZERO).calls,
+            records: shared.record_room.taken(),
             history: shared.config.history,
             recorded: shared.recorded.get(),
             dropped: shared.dropped.get(),

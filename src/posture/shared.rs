@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::agent::{Agent, Draft};
-use super::cohort::{Cohort, Everyone, meter};
+use super::cohort::{Cohort, Everyone};
 use super::trim::{Floors, Place, Trims};
 use super::{Downgrade, Emergency, Guard, PostureConfig, PostureError, TransitionResult, TrimReport, WhenFull};
 use crate::budget::Meter;
@@ -67,9 +67,9 @@ impl<C: Clock> Shared<C> {
             principals: ShardedMap::new(),
             guards: cell(guards),
             floors: cell(Arc::new(Floors::new())),
-            agent_room: meter(config.agents),
-            record_room: meter(config.history),
-            numbers: meter(u64::MAX),
+            agent_room: Meter::bound(config.agents),
+            record_room: Meter::bound(config.history),
+            numbers: Meter::bound(u64::MAX),
             config,
             recorded: Counter::default(),
             dropped: Counter::default(),
@@ -216,7 +216,7 @@ impl<C: Clock> Shared<C> {
     pub(super) fn confirm(&self, agent: &Arc<str>) {
         let Some(birth) = self.agents.pin().get(&**agent).and_then(|known| known.birth.clone()) else { return };
         // Counted, not only looked at: who takes the strangers down later then finds the agent known.
-        if birth.members.admit(1, Timestamp::ZERO).is_ok() {
+        if birth.members.take(1) {
             self.amend(agent, |known| {
                 let same = known.birth.as_ref().is_some_and(|other| Arc::ptr_eq(other, &birth));
                 same.then(|| Agent { birth: None, ..known.clone() })

@@ -11,7 +11,7 @@ use super::history::History;
 use super::shared::Shared;
 use super::{TransitionResult, TrimReport};
 use crate::budget::Meter;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::hash::{RandomState, random_state};
 use crate::map::Step;
 use std::collections::HashMap;
@@ -46,7 +46,7 @@ impl Floors {
 
 impl<'m> Place<'m> {
     pub(super) fn take(room: &'m Meter) -> Option<Self> {
-        room.admit(1, Timestamp::ZERO).is_ok().then(|| Self(Some(room)))
+        room.take(1).then(|| Self(Some(room)))
     }
 
     pub(super) fn keep(mut self) {
@@ -57,7 +57,7 @@ impl<'m> Place<'m> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         if let Some(room) = self.0 {
-            let _ = room.refund(1, Timestamp::ZERO);
+            room.give_back(1);
         }
     }
 }
@@ -155,7 +155,7 @@ impl<C: Clock> Shared<C> {
     pub(super) fn drop_records(&self, records: u64) {
         if records > 0 {
             self.dropped.add(records);
-            let _ = self.record_room.refund(records, Timestamp::ZERO);
+            self.record_room.give_back(records);
         }
     }
 

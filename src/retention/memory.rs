@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::{RawSession, TieredStore};
-use crate::budget::{Limits, Meter};
+use crate::budget::Meter;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::error::{ConfigError, positive};
 use crate::map::{ShardedMap, Step};
@@ -124,20 +124,6 @@ impl<I> Held<I> {
     }
 }
 
-/// A meter that counts, and refuses only what cannot be counted.
-fn counter() -> Result<Meter, ConfigError> {
-    Meter::new(Limits::new(u64::MAX), Timestamp::ZERO)
-}
-
-fn count(meter: &Meter) -> u64 {
-    meter.spent_at(Timestamp::ZERO).calls
-}
-
-fn give_back(meter: &Meter, bytes: u64) {
-    // Never shut.
-    let _ = meter.refund(bytes, Timestamp::ZERO);
-}
-
 impl<I: Hash + Eq + Clone + Send + Sync + 'static> MemoryTiers<I> {
     /// Empty tiers for `capacity` sessions, on the system clock.
     ///
@@ -158,10 +144,10 @@ impl<I: Hash + Eq + Clone + Send + Sync + 'static, C: Clock> MemoryTiers<I, C> {
     pub fn with_clock(capacity: u64, clock: C) -> Result<Self, ConfigError> {
         let shared = Shared {
             sessions: ShardedMap::new(),
-            room: Meter::new(Limits::new(positive("capacity", capacity)?), Timestamp::ZERO)?,
-            numbers: counter()?,
-            raw_bytes: counter()?,
-            distilled_bytes: counter()?,
+            room: Meter::bound(positive("capacity", capacity)?),
+            numbers: Meter::bound(u64::MAX),
+            raw_bytes: Meter::bound(u64::MAX),
+            distilled_bytes: Meter::bound(u64::MAX),
             clock,
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -175,16 +161,18 @@ impl<I: Hash + Eq + Clone + Send + Sync + 'static, C: Clock> MemoryTiers<I, C> {
     pub fn ingest(&self, id: I, known: Ingest, raw: impl Into<Arc<[u8]>>) -> Result<(), TierError> {
         let (shared, raw) = (&*self.shared, raw.into());
         let bytes = raw.len() as u64;
-        let full = |_| TierError::Full { capacity: shared.room.limits().budget };
+        let full = Err(TierError::Full { capacity: shared.room.limits().budget });
         if shared.sessions.contains_key(&id) {
             return Err(TierError::Exists);
         }
-        shared.room.admit(1, Timestamp::ZERO).map_err(full)?;
-        let number = shared.raw_bytes.admit(bytes, Timestamp::ZERO).and_then(|_| {
-            let number = shared.numbers.admit(1, Timestamp::ZERO);
-            number.inspect_err(|_| give_back(&shared.raw_bytes, bytes))
-        });
-        let number = number.inspect_err(|_| give_back(&shared.room, 1)).map_err(full)?.calls;
+        if !shared.room.take(1) {
+            return full;
+        }
+        if !shared.raw_bytes.take(bytes) {
+            shared.room.give_back(1);
+            return full;
+        }
+        let number = shared.numbers.admit(1, Timestamp::ZERO).map_or(u64::MAX, |spent| spent.calls);
         let session = RawSession {
             started_at: known.started_at,
             ended_at: known.ended_at,
@@ -194,8 +182,8 @@ impl<I: Hash + Eq + Clone + Send + Sync + 'static, C: Clock> MemoryTiers<I, C> {
         };
         let held = Held { session, number, raw: Some(raw), distilled: None };
         if shared.sessions.pin().try_insert(id, held).is_err() {
-            give_back(&shared.raw_bytes, bytes);
-            give_back(&shared.room, 1);
+            shared.raw_bytes.give_back(bytes);
+            shared.room.give_back(1);
             return Err(TierError::Exists);
         }
         Ok(())
@@ -210,15 +198,16 @@ impl<I: Hash + Eq + Clone + Send + Sync + 'static, C: Clock> MemoryTiers<I, C> {
     pub fn record_analysis(&self, id: &I, distilled: impl Into<Arc<[u8]>>) -> Result<(), TierError> {
         let (shared, distilled) = (&*self.shared, distilled.into());
         let (bytes, now) = (distilled.len() as u64, shared.clock.now());
-        let full = |_| TierError::Full { capacity: shared.room.limits().budget };
-        shared.distilled_bytes.admit(bytes, Timestamp::ZERO).map_err(full)?;
+        if !shared.distilled_bytes.take(bytes) {
+            return Err(TierError::Full { capacity: shared.room.limits().budget });
+        }
         let replaced = self.replace(id, |held| {
             held.raw.as_ref().ok_or(TierError::Evicted)?;
             let session = RawSession { analyzed_at: Some(now), ..held.session.clone() };
             Ok(Held { session, distilled: Some(Arc::clone(&distilled)), ..held.clone() })
         });
         let unneeded = replaced.as_ref().map_or(bytes, Held::distilled_bytes);
-        give_back(&shared.distilled_bytes, unneeded);
+        shared.distilled_bytes.give_back(unneeded);
         replaced.map(drop)
     }
 
@@ -260,16 +249,16 @@ impl<I: Hash + Eq + Clone + Send + Sync + 'static, C: Clock> MemoryTiers<I, C> {
         let shared = &*self.shared;
         let sessions = shared.sessions.pin();
         let held = sessions.remove(id).ok_or(TierError::NotFound)?;
-        give_back(&shared.raw_bytes, held.raw.as_ref().map_or(0, |raw| raw.len() as u64));
-        give_back(&shared.distilled_bytes, held.distilled_bytes());
-        give_back(&shared.room, 1);
+        shared.raw_bytes.give_back(held.raw.as_ref().map_or(0, |raw| raw.len() as u64));
+        shared.distilled_bytes.give_back(held.distilled_bytes());
+        shared.room.give_back(1);
         Ok(held.session.clone())
     }
 
     /// Sessions held, evicted ones included.
     #[must_use]
     pub fn len(&self) -> u64 {
-        count(&self.shared.room)
+        self.shared.room.taken()
     }
 
     /// Whether there are none.
@@ -320,16 +309,16 @@ impl<I: Hash + Eq + Clone + Send + Sync + 'static, C: Clock> TieredStore for Mem
             Ok(Held { session, raw: None, ..held.clone() })
         });
         let bytes = evicted.ok().map(|before| before.session.raw_bytes);
-        give_back(&self.shared.raw_bytes, bytes.unwrap_or(0));
+        self.shared.raw_bytes.give_back(bytes.unwrap_or(0));
         Ok(bytes)
     }
 
     fn tier1_usage_bytes(&self) -> Result<u64, Infallible> {
-        Ok(count(&self.shared.raw_bytes))
+        Ok(self.shared.raw_bytes.taken())
     }
 
     fn tier2_usage_bytes(&self) -> Result<u64, Infallible> {
-        Ok(count(&self.shared.distilled_bytes))
+        Ok(self.shared.distilled_bytes.taken())
     }
 
     fn session(&self, id: &I) -> Result<Option<RawSession<I>>, Infallible> {
@@ -345,6 +334,6 @@ impl<I, C: Clock> Clone for MemoryTiers<I, C> {
 
 impl<I, C: Clock> fmt::Debug for MemoryTiers<I, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryTiers").field("sessions", &count(&self.shared.room)).finish_non_exhaustive()
+        f.debug_struct("MemoryTiers").field("sessions", &self.shared.room.taken()).finish_non_exhaustive()
     }
 }

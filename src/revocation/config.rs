@@ -145,16 +145,6 @@ impl RevocationError {
     }
 }
 
-/// What a sweep did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Swept {
-    /// Tokens and cutoffs forgotten, all of them expired.
-    pub removed: u64,
-    /// Whether the limit was reached first.
-    pub more: bool,
-}
-
 /// A [`RevocationSet`](super::RevocationSet) in numbers. Each is exact when nothing moves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

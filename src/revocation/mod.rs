@@ -35,9 +35,10 @@
 mod config;
 mod shared;
 
-pub use config::{RevocationConfig, RevocationError, RevocationStats, Revoked, Standing, Swept, WhenFull};
+pub use crate::sweep::Swept;
+pub use config::{RevocationConfig, RevocationError, RevocationStats, Revoked, Standing, WhenFull};
 
-use crate::budget::{Limits, Meter};
+use crate::budget::Meter;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::deadline::DeadlineQueue;
 use crate::error::ConfigError;
@@ -101,8 +102,8 @@ impl<T: Id, P: Id, C: Clock> RevocationSet<T, P, C> {
             tokens: ShardedMap::new(),
             principals: ShardedMap::new(),
             queue: DeadlineQueue::new(),
-            room: Meter::new(Limits::new(config.capacity), Timestamp::ZERO)?,
-            cutoff_room: Meter::new(Limits::new(config.capacity), Timestamp::ZERO)?,
+            room: Meter::bound(config.capacity),
+            cutoff_room: Meter::bound(config.capacity),
             config,
             clock,
             swept: Counter::default(),
@@ -204,7 +205,7 @@ impl<T: Id, P: Id, C: Clock> RevocationSet<T, P, C> {
         let shared = &*self.shared;
         let tokens = shared.tokens.pin();
         let revoked = tokens.iter().filter(|(_, entry)| entry.is_revoked()).count() as u64;
-        let live = shared.room.spent_at(Timestamp::ZERO).calls;
+        let live = shared.room.taken();
         // The walk may have met a token that came after another had gone.
         let revoked = revoked.min(live);
         RevocationStats {
@@ -212,7 +213,7 @@ impl<T: Id, P: Id, C: Clock> RevocationSet<T, P, C> {
             revoked,
             tracked: live - revoked,
             principals: shared.principals.len(),
-            cutoffs: shared.cutoff_room.spent_at(Timestamp::ZERO).calls,
+            cutoffs: shared.cutoff_room.taken(),
             capacity: shared.config.capacity,
             swept: shared.swept.get(),
             refused_full: shared.refused_full.get(),

@@ -3,10 +3,11 @@
 #![forbid(unsafe_code)]
 
 use super::{Id, RevocationConfig, RevocationError, Revoked, Swept};
-use crate::budget::{Limits, Meter, Status};
+use crate::budget::{Meter, Status};
 use crate::clock::{Clock, Timestamp};
 use crate::deadline::{DeadlineQueue, Next};
 use crate::map::{ShardedMap, Step};
+use crate::sweep::find_room;
 use crate::sync::Counter;
 use std::sync::Arc;
 
@@ -109,7 +110,7 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
                     continue;
                 }
                 None => self.queue.add(Subject::Token(token), self.forget_at(expires_at)),
-                Some(_) if has_room => drop(self.room.refund(1, Timestamp::ZERO)),
+                Some(_) if has_room => drop(self.room.give_back(1)),
                 Some(_) => {}
             }
             let Some(before) = done.before else { return Ok(Revoked::Newly) };
@@ -138,7 +139,7 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
         }
         // Another thread registered or revoked it since we looked.
         self.leave(&cohort);
-        let _ = self.room.refund(1, Timestamp::ZERO);
+        self.room.give_back(1);
         self.prolong(&principal, &token, expires_at).unwrap_or_else(|| self.track(principal, token, expires_at))
     }
 
@@ -167,14 +168,12 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
             let done = principals.compute(principal.clone(), |known| match known {
                 Some(Principal { cohort: Some(cohort), .. }) if !cohort.shut() => Step::Keep,
                 known => {
-                    let members =
-                        Meter::new(Limits::new(u64::MAX), Timestamp::ZERO).expect("no rate, nothing to refuse");
-                    let cohort = Arc::new(Cohort { principal: principal.clone(), members });
+                    let cohort = Arc::new(Cohort { principal: principal.clone(), members: Meter::bound(u64::MAX) });
                     Step::Put(Principal { cohort: Some(cohort), cutoff: known.and_then(|known| known.cutoff) })
                 }
             });
             let cohort = done.after.and_then(|known| known.cohort.as_ref());
-            if let Some(cohort) = cohort.filter(|cohort| cohort.members.admit(1, Timestamp::ZERO).is_ok()) {
+            if let Some(cohort) = cohort.filter(|cohort| cohort.members.take(1)) {
                 return Arc::clone(cohort);
             }
         }
@@ -183,7 +182,7 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
     /// Counts a token out of its cohort; drops the principal if that was all that was known of it. False if the cohort
     /// was shut before.
     pub(super) fn leave(&self, cohort: &Arc<Cohort<P>>) -> bool {
-        if cohort.members.refund(1, Timestamp::ZERO).is_err() {
+        if !cohort.members.give_back(1) {
             return false;
         }
         if cohort.members.shut_if(Status::Expired, |spent| spent.calls == 0).is_ok() {
@@ -219,7 +218,7 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
                 continue;
             }
             if had_cutoff && has_room {
-                let _ = self.cutoff_room.refund(1, Timestamp::ZERO);
+                self.cutoff_room.give_back(1);
             }
             if !had_cutoff {
                 self.queue.add(Subject::Cutoff(principal.clone()), self.cutoff_end(now));
@@ -237,19 +236,12 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
 
     /// Takes one place of `room`, sweeping if there is none.
     pub(super) fn find_room(&self, room: &Meter) -> Result<(), RevocationError> {
-        while room.admit(1, Timestamp::ZERO).is_err() {
-            let swept = self.sweep(self.clock.now(), SWEEP_STEP);
-            if swept.removed == 0 && !swept.more {
-                // What another thread's sweep removed since the last look counts too.
-                if room.admit(1, Timestamp::ZERO).is_ok() {
-                    return Ok(());
-                }
-                let capacity = self.config.capacity;
-                if self.refused_full.first() {
-                    tracing::warn!(capacity, "revocation set is full");
-                }
-                return Err(RevocationError::Full { capacity });
+        if !find_room(room, || self.sweep(self.clock.now(), SWEEP_STEP)) {
+            let capacity = self.config.capacity;
+            if self.refused_full.first() {
+                tracing::warn!(capacity, "revocation set is full");
             }
+            return Err(RevocationError::Full { capacity });
         }
         Ok(())
     }
@@ -278,7 +270,7 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
             if let Some(cohort) = entry.cohort.as_ref().filter(|_| !entry.revoked) {
                 self.leave(cohort);
             }
-            let _ = self.room.refund(1, Timestamp::ZERO);
+            self.room.give_back(1);
             return (true, Next::Drop);
         }
         let kept = tokens.get(token);
@@ -296,7 +288,7 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
             _ => Step::Keep,
         });
         if done.before.is_some_and(ended) {
-            let _ = self.cutoff_room.refund(1, Timestamp::ZERO);
+            self.cutoff_room.give_back(1);
             return (true, Next::Drop);
         }
         let cutoff = done.before.and_then(|known| known.cutoff);

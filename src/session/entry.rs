@@ -64,7 +64,7 @@ impl Session {
     /// Gives the roster's place back. Whoever shut the session's meter calls this, once.
     pub(super) fn leave_roster(&self) {
         // A closed roster has counted the session already.
-        let _ = self.roster.active.refund(1, Timestamp::ZERO);
+        self.roster.active.give_back(1);
     }
 
     #[inline]

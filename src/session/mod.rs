@@ -34,12 +34,13 @@ mod request;
 mod shared;
 mod tools;
 
+pub use crate::sweep::Swept;
 pub use admission::Pinned;
 pub use error::SessionError;
 pub use request::{Sensitivity, SessionConfig, SessionRequest};
 pub use tools::{ToolNames, Tools};
 
-use crate::budget::{Limits, Meter, Status as MeterStatus};
+use crate::budget::{Meter, Status as MeterStatus};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::deadline::DeadlineQueue;
 use crate::error::ConfigError;
@@ -100,16 +101,6 @@ pub struct SessionInfo {
     pub expires_after: Timestamp,
     /// What was asked for when it was created.
     pub request: Arc<SessionRequest>,
-}
-
-/// What a sweep did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Swept {
-    /// Sessions removed.
-    pub removed: u64,
-    /// Whether the limit was reached first.
-    pub more: bool,
 }
 
 /// A [`SessionStore`] in numbers. Each is exact when nothing moves.
@@ -180,7 +171,7 @@ impl<C: Clock> SessionStore<C> {
             sessions: ShardedMap::new(),
             rosters: ShardedMap::new(),
             queue: DeadlineQueue::new(),
-            room: Meter::new(Limits::new(capacity), Timestamp::ZERO)?,
+            room: Meter::bound(capacity),
             sessions_per_agent,
             clock,
             begun: Counter::default(),
@@ -212,7 +203,7 @@ impl<C: Clock> SessionStore<C> {
         let roster = shared.enlist(id, &request, now)?;
         if let Err(full) = shared.find_room(now) {
             roster.members.pin().remove(&id);
-            let _ = roster.active.refund(1, Timestamp::ZERO);
+            roster.active.give_back(1);
             shared.disband(&roster);
             return Err(full);
         }
@@ -350,7 +341,7 @@ impl<C: Clock> SessionStore<C> {
     pub fn stats(&self) -> SessionStats {
         let shared = &*self.shared;
         SessionStats {
-            live: shared.room.spent_at(Timestamp::ZERO).calls,
+            live: shared.room.taken(),
             capacity: shared.room.limits().budget,
             agents: shared.rosters.len(),
             created: shared.created.get(),

@@ -4,11 +4,12 @@
 
 use super::entry::{Roster, Session};
 use super::{SessionError, SessionRequest, Swept};
-use crate::budget::{Denied, Limits, Meter, Status as MeterStatus};
+use crate::budget::{Denied, Meter, Status as MeterStatus};
 use crate::clock::{Clock, Timestamp};
 use crate::deadline::{DeadlineQueue, Next};
 use crate::hash::random_state;
 use crate::map::ShardedMap;
+use crate::sweep::find_room;
 use crate::sync::{Counter, MODEL};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +56,7 @@ impl<C: Clock> Shared<C> {
         now: Timestamp,
     ) -> Result<Arc<Roster>, SessionError> {
         loop {
-            let roster = self.roster(request)?;
+            let roster = self.roster(request);
             // A member before it is counted, so that whoever closes the roster after it was counted finds it.
             roster.members.pin().insert(id, ());
             let mut admitted = roster.active.admit(1, now);
@@ -75,20 +76,19 @@ impl<C: Clock> Shared<C> {
         }
     }
 
-    fn roster(&self, request: &SessionRequest) -> Result<Arc<Roster>, SessionError> {
+    fn roster(&self, request: &SessionRequest) -> Arc<Roster> {
         let agent = request.agent;
         if let Some(roster) = self.rosters.get(&agent) {
-            return Ok(roster);
+            return roster;
         }
-        let active = Meter::new(Limits::new(self.sessions_per_agent), Timestamp::ZERO)?;
+        let active = Meter::bound(self.sessions_per_agent);
         let members = ShardedMap::with_shards_and_hasher(1, random_state());
         let rosters = self.rosters.pin();
         let roster = Arc::new(Roster { active, members, agent, tools: request.tools.clone() });
-        let roster = match rosters.try_insert(agent, roster) {
+        match rosters.try_insert(agent, roster) {
             Ok(roster) => Arc::clone(roster),
             Err(exists) => Arc::clone(exists.current),
-        };
-        Ok(roster)
+        }
     }
 
     pub(super) fn drop_roster(&self, roster: &Arc<Roster>) {
@@ -115,19 +115,12 @@ impl<C: Clock> Shared<C> {
 
     /// Takes one place of the capacity, sweeping if there is none.
     pub(super) fn find_room(&self, now: Timestamp) -> Result<(), SessionError> {
-        while self.room.admit(1, now).is_err() {
-            let swept = self.sweep(now, SWEEP_STEP);
-            if swept.removed == 0 && !swept.more {
-                // What another thread's sweep removed since the last look counts too.
-                if self.room.admit(1, now).is_ok() {
-                    return Ok(());
-                }
-                let capacity = self.room.limits().budget;
-                if self.refused_full.first() {
-                    tracing::warn!(capacity, "session store is full: creations are refused");
-                }
-                return Err(SessionError::Full { capacity });
+        if !find_room(&self.room, || self.sweep(now, SWEEP_STEP)) {
+            let capacity = self.room.limits().budget;
+            if self.refused_full.first() {
+                tracing::warn!(capacity, "session store is full: creations are refused");
             }
+            return Err(SessionError::Full { capacity });
         }
         Ok(())
     }
@@ -152,7 +145,7 @@ impl<C: Clock> Shared<C> {
                 removed += 1;
                 session.roster.members.pin().remove(id);
                 self.disband(&session.roster);
-                let _ = self.room.refund(1, Timestamp::ZERO);
+                self.room.give_back(1);
             }
             Next::Drop
         });
