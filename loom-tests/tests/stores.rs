@@ -83,6 +83,23 @@ fn session_expire_expire_gives_the_place_back_once() {
     });
 }
 
+/// Who closes it has shut it, and not given its place back yet, when the sweep takes it out.
+#[test]
+fn session_close_sweep_leaves_no_roster() {
+    exhaustive(|order| {
+        let (store, clock) = sessions(SessionConfig::new());
+        let id = store.create(request()).unwrap();
+        let (one, two) = (store.clone(), store.clone());
+        let sweep = move || {
+            clock.set(at(111));
+            two.sweep(8)
+        };
+        order.race(move || one.close(&id).is_ok(), sweep);
+        while store.sweep(8).more {}
+        assert_eq!((store.stats().live, store.stats().agents), (0, 0), "a roster was left behind");
+    });
+}
+
 #[test]
 fn session_create_create_at_the_cap() {
     // Each inserts into three tables: too many steps to exhaust.

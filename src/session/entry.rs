@@ -14,6 +14,8 @@ use uuid::Uuid;
 pub(super) struct Roster {
     /// Active sessions, against the cap per agent.
     pub(super) active: Meter,
+    /// Sessions held, over or not. Shut with the last of them.
+    pub(super) held: Meter,
     pub(super) members: ShardedMap<Uuid, ()>,
     pub(super) agent: Uuid,
     /// Those of its first session. The others that ask for the same share them, and the cache lines they are in.

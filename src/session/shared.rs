@@ -59,6 +59,10 @@ impl<C: Clock> Shared<C> {
             let roster = self.roster(request);
             // A member before it is counted, so that whoever closes the roster after it was counted finds it.
             roster.members.pin().insert(id, ());
+            if !roster.held.take(1) {
+                self.drop_roster(&roster);
+                continue;
+            }
             let mut admitted = roster.active.admit(1, now);
             if matches!(admitted, Err(Denied::Budget { .. })) {
                 self.settle_members(&roster, now);
@@ -68,8 +72,7 @@ impl<C: Clock> Shared<C> {
                 Ok(_) => return Ok(roster),
                 Err(Denied::Shut(_)) => self.drop_roster(&roster),
                 Err(_) => {
-                    roster.members.pin().remove(&id);
-                    self.disband(&roster);
+                    self.leave(&roster, &id);
                     return Err(SessionError::TooManySessions { max: self.sessions_per_agent });
                 }
             }
@@ -81,10 +84,10 @@ impl<C: Clock> Shared<C> {
         if let Some(roster) = self.rosters.get(&agent) {
             return roster;
         }
-        let active = Meter::bound(self.sessions_per_agent);
+        let (active, held) = (Meter::bound(self.sessions_per_agent), Meter::bound(u64::MAX));
         let members = ShardedMap::with_shards_and_hasher(1, random_state());
         let rosters = self.rosters.pin();
-        let roster = Arc::new(Roster { active, members, agent, tools: request.tools.clone() });
+        let roster = Arc::new(Roster { active, held, members, agent, tools: request.tools.clone() });
         match rosters.try_insert(agent, roster) {
             Ok(roster) => Arc::clone(roster),
             Err(exists) => Arc::clone(exists.current),
@@ -95,10 +98,12 @@ impl<C: Clock> Shared<C> {
         self.rosters.pin().remove_if(&roster.agent, |other| Arc::ptr_eq(other, roster));
     }
 
-    /// Drops a roster that nobody is on any more.
-    pub(super) fn disband(&self, roster: &Arc<Roster>) {
+    /// Takes a session off its roster, which goes with the last one.
+    pub(super) fn leave(&self, roster: &Arc<Roster>, id: &Uuid) {
+        roster.members.pin().remove(id);
+        roster.held.give_back(1);
         // Shutting it tells a `create` that is at it to start anew.
-        if roster.members.is_empty() && roster.active.shut_if(MeterStatus::Closed, |spent| spent.calls == 0).is_ok() {
+        if roster.held.shut_if(MeterStatus::Closed, |spent| spent.calls == 0).is_ok() {
             self.drop_roster(roster);
         }
     }
@@ -143,8 +148,7 @@ impl<C: Clock> Shared<C> {
             }
             if sessions.remove(id).is_some() {
                 removed += 1;
-                session.roster.members.pin().remove(id);
-                self.disband(&session.roster);
+                self.leave(&session.roster, id);
                 self.room.give_back(1);
             }
             Next::Drop
