@@ -111,7 +111,7 @@ where
         Self { table: Table::new(shards, hasher) }
     }
 
-    /// Pins this thread, for operations that borrow. Wait-free.
+    /// Pins this thread, for operations that borrow. Lock-free: now and then a pin frees what was removed.
     ///
     /// The result is not `Send`, so it cannot be held across an `.await` of a task that moves between threads; held
     /// for long, it delays reclamation for everybody.

@@ -26,9 +26,9 @@
 //!
 //! # Progress
 //!
-//! Gets and removals are lock-free, and so are inserts while one of the slots is not in the hands of a thread that
-//! stopped in the middle of an operation: an insert that finds all `cap` slots (or all bytes) in such hands yields
-//! until one is let go. O(1) at any cap, expected; a get writes no shared memory.
+//! Everything but an insert is lock-free, and so are inserts while one of the slots is not in the hands of a thread that
+//! stopped in the middle of an operation: an insert that finds all `cap` slots in such hands, or so many of the bytes that
+//! too few are left for it, yields until they are let go. O(1) at any cap, expected; a get writes no shared memory.
 //!
 //! # Memory
 //!
@@ -234,7 +234,7 @@ where
         self.room.cap()
     }
 
-    /// What the map holds and what it dropped, by reason. Wait-free but for the search for the first number.
+    /// What the map holds and what it dropped, by reason. Lock-free.
     #[must_use]
     pub fn stats(&self) -> FifoStats {
         let tail = self.tail.load(Ordering::Acquire);

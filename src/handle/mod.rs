@@ -224,7 +224,7 @@ impl<T: Payload, C: Clock> HandleStore<T, C> {
         Swept { removed, more: swept.more }
     }
 
-    /// The store in numbers. Wait-free but for the search for the first entry.
+    /// The store in numbers. Lock-free.
     #[must_use]
     pub fn stats(&self) -> HandleStats {
         let (shared, entries) = (&*self.shared, self.shared.entries.stats());

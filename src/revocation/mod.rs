@@ -163,7 +163,7 @@ impl<T: Id, P: Id, C: Clock> RevocationSet<T, P, C> {
         self.shared.revoke_principal(principal)
     }
 
-    /// Pins this thread and reads the clock, for checks that belong together. Wait-free.
+    /// Pins this thread and reads the clock, for checks that belong together. Lock-free.
     pub fn pin(&self) -> Pinned<'_, T, P, C> {
         self.pin_at(self.shared.clock.now())
     }

@@ -224,7 +224,7 @@ impl<C: Clock> SessionStore<C> {
         Ok(id)
     }
 
-    /// Pins this thread, for admissions that belong together. Wait-free.
+    /// Pins this thread, for admissions that belong together. Lock-free.
     #[inline]
     pub fn pin(&self) -> Pinned<'_, C> {
         Pinned::new(&self.shared)
