@@ -62,6 +62,14 @@ mod sweep;
 mod sync;
 pub mod trace;
 
+/// Blocks of memory that were neither freed nor retired, in an execution under Shuttle.
+#[cfg(tollgate_shuttle)]
+#[doc(hidden)]
+#[must_use]
+pub fn blocks_alive() -> usize {
+    raw::epoch::alive()
+}
+
 #[doc = include_str!("../docs/bounds.md")]
 pub mod bounds {}
 

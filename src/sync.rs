@@ -1,27 +1,30 @@
-//! The one switch between std and loom.
+//! The one switch between std and the model checkers.
 //!
 //! Every atomic of the crate comes from here and no other file names `std::sync::atomic`. Under the
-//! crate-private cfg `tollgate_loom` the same names are loom's, so the model checker runs the crate's own
-//! code. The switch also owns the constants that models must shrink to stay exhaustive.
-
-#[cfg(not(tollgate_loom))]
-pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+//! crate-private cfgs `tollgate_loom` and `tollgate_shuttle` the same names are loom's or Shuttle's, so the checkers run
+//! the crate's own code. The switch also owns the constants that models must shrink to stay exhaustive.
 
 #[cfg(tollgate_loom)]
-pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use loom as engine;
+#[cfg(tollgate_shuttle)]
+use shuttle as engine;
+#[cfg(not(any(tollgate_loom, tollgate_shuttle)))]
+use std as engine;
 
-#[cfg(not(tollgate_loom))]
-pub(crate) use portable_atomic::AtomicU128;
-
+pub(crate) use engine::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 #[cfg(tollgate_loom)]
 pub(crate) use interned::AtomicU128;
+#[cfg(not(any(tollgate_loom, tollgate_shuttle)))]
+pub(crate) use portable_atomic::AtomicU128;
+#[cfg(tollgate_shuttle)]
+pub(crate) use shuttle::sync::atomic::AtomicU128;
 
 /// Whether this build is a model: structures then start at their smallest size.
-pub(crate) const MODEL: bool = cfg!(tollgate_loom);
+pub(crate) const MODEL: bool = cfg!(any(tollgate_loom, tollgate_shuttle));
 
 /// A statistic: counts, orders nothing, and may be read while it moves.
 ///
-/// Stores count through this type so that they need no atomics of their own. Never loom's: a count that nothing depends
+/// Stores count through this type so that they need no atomics of their own. Never a checker's: a count that nothing depends
 /// on would only multiply a model's interleavings.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(std::sync::atomic::AtomicU64);
@@ -123,8 +126,5 @@ mod interned {
 
 /// Lets another thread run, where only another thread can help.
 pub(crate) fn relax() {
-    #[cfg(not(tollgate_loom))]
-    std::thread::yield_now();
-    #[cfg(tollgate_loom)]
-    loom::thread::yield_now();
+    engine::thread::yield_now();
 }

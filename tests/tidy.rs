@@ -113,7 +113,13 @@ fn imports_are_not_grouped_so_that_each_can_be_seen() {
 #[test]
 fn only_sync_names_the_atomics_of_std_or_of_loom() {
     forbid(|source, line| {
-        let names = ["std::sync::atomic", "core::sync::atomic", "portable_atomic", "loom::sync::atomic"];
+        let names = [
+            "std::sync::atomic",
+            "core::sync::atomic",
+            "portable_atomic",
+            "loom::sync::atomic",
+            "shuttle::sync::atomic",
+        ];
         // The ideal epoch is a part of the model, not of the crate that is modelled.
         let exempt = source.module == "sync" || source.path.ends_with("raw/ideal.rs");
         names.iter().find(|name| !exempt && line.contains(*name)).map(|name| format!("{name} outside `sync`"))

@@ -203,7 +203,7 @@ impl<C: Clock> BodyStore<C> {
     }
 
     /// Ids and turns that are known, for models: nothing else shows one that was left behind.
-    #[cfg(feature = "loom")]
+    #[cfg(any(feature = "loom", feature = "shuttle"))]
     #[doc(hidden)]
     #[must_use]
     pub fn indexed(&self) -> u64 {

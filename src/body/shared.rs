@@ -280,7 +280,7 @@ impl<C: Clock> Shared<C> {
     }
 
     /// Ids and turns that are known.
-    #[cfg(any(test, feature = "loom"))]
+    #[cfg(any(test, feature = "loom", feature = "shuttle"))]
     pub(super) fn indexed(&self) -> u64 {
         self.ids.len() + self.turns.len()
     }

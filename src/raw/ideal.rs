@@ -1,26 +1,31 @@
-//! An ideal epoch for the model checker: the contract and nothing more.
+//! An ideal epoch for the model checkers: the contract and nothing more.
 //!
 //! - A retired block is *poisoned* at the earliest moment the contract allows, when the last guard that existed at
 //!   its retirement goes; borrowing a poisoned block panics. Memory is kept until the execution ends, so that the
 //!   panic comes before any real fault.
-//! - Retiring a block twice, or freeing a retired one, panics; a block that is never freed is a leak for loom.
-//! - Each block has a loom cell, written on allocation and read on every borrow: a publication without
-//!   Release/Acquire is a causality violation.
+//! - Retiring a block twice, or freeing a retired one, panics; a block that is never freed is a leak for loom, and stays
+//!   [`alive`] under Shuttle.
+//! - For loom, each block has a cell, written on allocation and read on every borrow: a publication without
+//!   Release/Acquire is a causality violation. Shuttle knows no orderings, and needs none.
 //! - The only happens-before edges are those an epoch gives: retiring is a Release and pinning an Acquire
 //!   read-modify-write of one atomic. A pin before any retirement only reads it, and a nested pin does nothing, so that
 //!   pins, which commute, do not multiply the interleavings.
 //!
 //! It models the contract, not crossbeam-epoch's code; the bridge models cover that.
 
-use loom::alloc::Track;
-use loom::cell::UnsafeCell;
-use loom::sync::atomic::{AtomicUsize, Ordering};
-use loom::thread::ThreadId;
+#[cfg(tollgate_loom)]
+use loom as checker;
+#[cfg(tollgate_shuttle)]
+use shuttle as checker;
+
+use checker::sync::atomic::{AtomicUsize, Ordering};
+use checker::thread::{self, ThreadId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-loom::lazy_static! {
+// Of one execution, whose threads a checker runs one at a time.
+checker::lazy_static! {
     static ref WORLD: World = World { edge: AtomicUsize::new(0), book: Mutex::default() };
 }
 
@@ -43,10 +48,8 @@ struct Block {
     /// whose every run must be alike.
     number: u64,
     state: State,
-    /// Shared within one execution, whose threads loom runs one at a time.
-    published: Arc<UnsafeCell<()>>,
     /// Dropped when the block is freed: one that never is stays behind, and loom reports the leak.
-    track: ManuallyDrop<Track<()>>,
+    witness: ManuallyDrop<Arc<Witness>>,
     drop_value: unsafe fn(usize),
     free_memory: unsafe fn(usize),
 }
@@ -57,7 +60,39 @@ enum State {
     Poisoned,
 }
 
-/// Loom runs one thread at a time and switches only at its own operations, none of which happens under this lock.
+/// What loom watches of a block: that it is published before it is borrowed, and freed.
+#[cfg(tollgate_loom)]
+struct Witness {
+    published: loom::cell::UnsafeCell<()>,
+    _track: loom::alloc::Track<()>,
+}
+
+#[cfg(tollgate_loom)]
+impl Witness {
+    fn new() -> Self {
+        let published = loom::cell::UnsafeCell::new(());
+        published.with_mut(|_| ());
+        Self { published, _track: loom::alloc::Track::new(()) }
+    }
+
+    fn look(&self) {
+        self.published.with(|_| ());
+    }
+}
+
+#[cfg(tollgate_shuttle)]
+struct Witness;
+
+#[cfg(tollgate_shuttle)]
+impl Witness {
+    fn new() -> Self {
+        Self
+    }
+
+    fn look(&self) {}
+}
+
+/// A checker runs one thread at a time and switches only at its own operations, none of which happens under this lock.
 fn book(world: &World) -> MutexGuard<'_, Book> {
     world.book.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
@@ -80,10 +115,10 @@ pub(super) struct Guard {
 
 pub(super) fn pin() -> Guard {
     let world: &World = &WORLD;
-    let thread = loom::thread::current().id();
+    let thread = thread::current().id();
     let nested = book(world).guards.values().any(|&pinned| pinned == thread);
     if !nested {
-        // The load is a point at which loom may switch, so what it is for is decided after it.
+        // The load is a point at which the checker may switch, so what it is for is decided after it.
         world.edge.load(Ordering::Acquire);
         if book(world).retired_any {
             world.edge.fetch_add(1, Ordering::Acquire);
@@ -123,8 +158,8 @@ impl Drop for Guard {
                     waiting.remove(&self.id);
                     if waiting.is_empty() {
                         block.state = State::Poisoned;
-                        // SAFETY: a block is poisoned once, and its track is not touched afterwards.
-                        unsafe { ManuallyDrop::drop(&mut block.track) };
+                        // SAFETY: a block is poisoned once, and its witness is not asked afterwards.
+                        unsafe { ManuallyDrop::drop(&mut block.witness) };
                         dead.push((block.number, block.drop_value, address));
                     }
                 }
@@ -142,24 +177,20 @@ impl Drop for Guard {
     }
 }
 
-#[expect(clippy::arc_with_non_send_sync, reason = "loom's cells are shared between its threads by design")]
+#[cfg_attr(
+    tollgate_loom,
+    expect(clippy::arc_with_non_send_sync, reason = "loom's cells are shared between its threads by design")
+)]
 pub(super) fn alloc<T>(value: T) -> *mut T {
     let block = Box::into_raw(Box::new(value));
-    let published = Arc::new(UnsafeCell::new(()));
-    published.with_mut(|_| ());
+    let witness = ManuallyDrop::new(Arc::new(Witness::new()));
     let number = {
         let mut book = book(&WORLD);
         book.next_block += 1;
         book.next_block
     };
-    let entry = Block {
-        number,
-        state: State::Live,
-        published,
-        track: ManuallyDrop::new(Track::new(())),
-        drop_value: drop_value::<T>,
-        free_memory: free_memory::<T>,
-    };
+    let entry =
+        Block { number, state: State::Live, witness, drop_value: drop_value::<T>, free_memory: free_memory::<T> };
     book(&WORLD).blocks.insert(block.expose_provenance(), entry);
     block
 }
@@ -168,20 +199,26 @@ pub(super) unsafe fn take<T>(block: *mut T) -> T {
     let mut entry = book(&WORLD).blocks.remove(&block.addr()).expect("freed what was never allocated");
     assert!(matches!(entry.state, State::Live), "freed a block that was retired");
     // SAFETY: the entry was just taken out of the book.
-    unsafe { ManuallyDrop::drop(&mut entry.track) };
+    unsafe { ManuallyDrop::drop(&mut entry.witness) };
     // SAFETY: nobody else can reach the block, by the caller's promise.
     *unsafe { Box::from_raw(block) }
 }
 
 pub(super) fn check<T>(block: *const T) {
-    let published = {
+    let witness = {
         let book = book(&WORLD);
         // What was freed with the block that owned it is not in the book any more.
         let Some(entry) = book.blocks.get(&block.addr()) else { return };
         assert!(!matches!(entry.state, State::Poisoned), "borrowed a block whose grace period has passed");
-        Arc::clone(&entry.published)
+        Arc::clone(&entry.witness)
     };
-    published.with(|_| ());
+    witness.look();
+}
+
+/// Blocks that were not freed and are not poisoned.
+#[cfg(tollgate_shuttle)]
+pub(crate) fn alive() -> usize {
+    book(&WORLD).blocks.values().filter(|block| !matches!(block.state, State::Poisoned)).count()
 }
 
 impl Drop for World {

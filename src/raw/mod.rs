@@ -2,7 +2,7 @@
 //!
 //! | room | what it is |
 //! |---|---|
-//! | [`epoch`] | reclamation: pin, retire; crossbeam-epoch, or an ideal epoch under the model checker |
+//! | [`epoch`] | reclamation: pin, retire; crossbeam-epoch, or an ideal epoch under the model checkers |
 //! | [`blocks`] | memory for what is reclaimed soon: what a thread frees, it uses again |
 //! | [`link`] | an atomic pointer with tag bits |
 //! | [`line`](mod@line) | a bucket of a hash table: a cache line of tagged pointers to entries |
@@ -26,10 +26,10 @@
 //! 5. **Owned.** The lines that a line goes on to live as long as it does.
 //! 6. **Sole.** `&mut self`, or a block that was never published, has no other reader.
 
-#[cfg(not(all(tollgate_loom, not(crossbeam_loom))))]
+#[cfg(not(any(tollgate_shuttle, all(tollgate_loom, not(crossbeam_loom)))))]
 mod blocks;
 pub(crate) mod epoch;
-#[cfg(all(tollgate_loom, not(crossbeam_loom)))]
+#[cfg(any(tollgate_shuttle, all(tollgate_loom, not(crossbeam_loom))))]
 mod ideal;
 pub(crate) mod line;
 pub(crate) mod link;
