@@ -46,6 +46,7 @@
 pub mod body;
 pub mod budget;
 pub mod clock;
+mod contain;
 pub mod deadline;
 pub mod error;
 pub mod fifo;

@@ -18,8 +18,14 @@
 //!
 //! # Panics
 //!
-//! None of its own. A panic in the user's `Hash`, `Eq` or closure leaves the map as it was before the call.
+//! None of its own. A panic in the user's `Hash`, `Eq`, `Borrow`, `BuildHasher` or closure leaves the map as it was before
+//! the call, one in the `Clone` of what is returned as it is after it. A panic in the `Drop` of what was in the map reaches
+//! nobody, as it is dropped by whoever happens to collect: the panic hook tells of it, and nothing else is lost.
+//!
+//! A thread that dies, at whatever point, leaves nothing half done. Only one that leaks a [`Pinned`]
+//! ([`forget`](std::mem::forget)) does harm: nothing that any structure of the process removes from then on is freed.
 
+use crate::contain::contained;
 use crate::hash::{RandomState, random_state};
 use crate::raw::epoch::{self, Guard};
 use crate::raw::table::{Owned, Place, Table};
@@ -327,6 +333,8 @@ where
                 (Step::Keep, _) | (Step::Remove, Place::Vacant(_)) => return Computed { before, after: before },
                 (Step::Remove, Place::Found(found)) => {
                     if found.remove(&self.guard) {
+                        // It is done, and the caller is to know.
+                        contained(|| drop(key));
                         return Computed { before, after: None };
                     }
                     continue;

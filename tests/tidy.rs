@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(&str, u8)] = &[
     ("sync", 1),
     ("clock", 1),
+    ("contain", 1),
     ("hash", 1),
     ("error", 1),
     ("raw", 2),

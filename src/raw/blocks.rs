@@ -7,9 +7,11 @@
 //! A thread keeps [`KEPT`] blocks of a size at most, which go back to the allocator when it ends: 128 KiB of blocks of
 //! 256 bytes. What is larger than [`LARGEST`], or aligned more strictly than [`ALIGN`], is not kept.
 
+use crate::contain::contained;
 use crate::sync::MODEL;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::Cell;
+use std::mem::needs_drop;
 use std::ptr;
 
 /// Blocks of a size that a thread keeps: what one collection frees at most.
@@ -92,7 +94,8 @@ pub(super) unsafe fn take<T>(block: *mut T) -> T {
     value
 }
 
-/// Drops a value in its block, and frees that.
+/// Drops a value in its block, and frees that. A panic in the user's `Drop` is contained: this is called by whoever
+/// happens to collect, in the middle of any operation, with blocks of others still to come.
 ///
 /// # Safety
 ///
@@ -101,10 +104,12 @@ pub(super) unsafe fn take<T>(block: *mut T) -> T {
 pub(super) unsafe fn discard<T>(block: *mut T) {
     let Some(place) = (const { place::<T>() }) else {
         // SAFETY: `put` made it from a box.
-        return drop(unsafe { Box::from_raw(block) });
+        return contained(|| drop(unsafe { Box::from_raw(block) }));
     };
-    // SAFETY: the value was written by `put`, and is not used again.
-    unsafe { block.drop_in_place() };
+    if needs_drop::<T>() {
+        // SAFETY: the value was written by `put`, and is not used again.
+        contained(|| unsafe { block.drop_in_place() });
+    }
     // SAFETY: of this place, and no longer used.
     unsafe { give_back(block.cast(), place) }
 }

@@ -204,6 +204,11 @@ pub(super) unsafe fn take<T>(block: *mut T) -> T {
     *unsafe { Box::from_raw(block) }
 }
 
+pub(super) unsafe fn discard<T>(block: *mut T) {
+    // SAFETY: the caller's promise.
+    drop(unsafe { take(block) });
+}
+
 pub(super) fn check<T>(block: *const T) {
     let witness = {
         let book = book(&WORLD);
