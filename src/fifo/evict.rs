@@ -2,6 +2,7 @@
 
 use super::room::Held;
 use super::{Entry, Fallen, FifoMap, Reason};
+use crate::contain::contained;
 use crate::raw::epoch::{self, Guard};
 use crate::raw::order::{self, Claim};
 use crate::raw::table::Node;
@@ -138,11 +139,9 @@ where
         // What was not published is counted by its inserter, if there is an entry at all.
         let node = node?;
         if self.warned.get() == 0 && self.warned.first() {
-            tracing::warn!(
-                cap = self.room.cap(),
-                max_bytes = self.room.max_bytes(),
-                "first eviction: the oldest entries go from now on"
-            );
+            let (cap, max_bytes) = (self.room.cap(), self.room.max_bytes());
+            // In the middle of things, and a subscriber is the user's code.
+            contained(|| tracing::warn!(cap, max_bytes, "first eviction: the oldest entries go from now on"));
         }
         self.counts.add(reason);
         held.bytes += node.value.weight;

@@ -263,13 +263,12 @@ where
     ) -> (Placed, Option<Owned<K, Entry<V>>>) {
         let (hash, weight) = (self.hash(&node.key), node.value.weight);
         let mut held = self.room.nothing();
-        let mut number = None;
         loop {
             let place = self.table.seek(hash, guard, |k, entry| *k == node.key && self.alive(entry));
             let found = place.node();
             // What is there counts towards what is needed.
             let (slots, bytes) = found.map_or((1, weight), |old| (0, weight.saturating_sub(old.value.weight)));
-            let slots = slots - u64::from(number.is_some()).min(slots);
+            let slots = slots - u64::from(held.number.is_some()).min(slots);
             if held.slots < slots || held.bytes < bytes {
                 self.acquire(&mut held, slots, bytes, &mut reclaim, guard, fallen);
                 if held.slots < slots || held.bytes < bytes {
@@ -277,18 +276,18 @@ where
                 }
                 // Time has passed, but the exchange below fails if what was found, or not, is not so any more.
             }
-            let seq = match (found, &number) {
+            let seq = match (found, &held.number) {
                 (Some(old), _) => old.value.seq,
-                (None, Some(number)) => order::Place::number(number),
+                (None, Some((number, _))) => number.number(),
                 (None, None) => {
                     held.slots -= 1;
                     // AcqRel: P5, and P6 through the slot in hand.
                     let seq = self.tail.fetch_add(1, Ordering::AcqRel);
-                    number = self.order.place(seq, guard);
-                    if number.is_none() {
+                    let Some(number) = self.order.place(seq, guard) else {
                         self.counts.add(Reason::Capacity);
                         return (Placed { seq, replaced: false, overtaken: true }, Some(node));
-                    }
+                    };
+                    held.number = Some((number, guard));
                     seq
                 }
             };
@@ -301,7 +300,9 @@ where
                 Ok(_) => {
                     held.bytes = held.bytes + found.map_or(0, |old| old.value.weight) - weight;
                     let replaced = found.is_some();
-                    let overtaken = number.is_some_and(|n| self.settle(n, replaced, hash, &mut held, guard, fallen));
+                    // A number that is not needed after all goes back with the rest.
+                    let number = if replaced { None } else { held.number.take() };
+                    let overtaken = number.is_some_and(|(n, _)| self.settle(n, hash, &mut held, guard, fallen));
                     return (Placed { seq, replaced, overtaken }, None);
                 }
                 Err(again) => node = again,
@@ -309,21 +310,16 @@ where
         }
     }
 
-    /// After an entry was linked: publishes its number, or gives up the one that was not needed after all. True if the
-    /// entry was evicted before that.
+    /// After an entry was linked: publishes its number. True if the entry was evicted before that.
     fn settle<'g>(
         &'g self,
         number: order::Place<'g>,
-        spare: bool,
         hash: u64,
         held: &mut Held<'_>,
         guard: &'g Guard,
         fallen: &mut Fallen<'g, K, V>,
     ) -> bool {
-        if spare {
-            // Unless an evictor was faster, and has the slot.
-            held.slots += u64::from(!matches!(number.claim(guard), Claim::Lost));
-        } else if !number.publish(hash) {
+        if !number.publish(hash) {
             // Overtaken by `cap` newer inserts: whoever claimed the number has the slot, and left us the rest.
             if let Some(node) = self.unlink(hash, number.number(), guard) {
                 self.counts.add(Reason::Capacity);

@@ -1,6 +1,8 @@
 //! The room in a [`FifoMap`](super::FifoMap): slots and bytes, in the pool or in the hands of an operation.
 
 use super::Reason;
+use crate::raw::epoch::Guard;
+use crate::raw::order::{self, Claim};
 use crate::sync::{AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
 
@@ -17,6 +19,8 @@ pub(super) struct Room {
 pub(super) struct Held<'r> {
     pub(super) slots: u64,
     pub(super) bytes: u64,
+    /// A number for which a slot was given, and that no entry has yet.
+    pub(super) number: Option<(order::Place<'r>, &'r Guard)>,
     room: &'r Room,
 }
 
@@ -35,7 +39,7 @@ impl Room {
     }
 
     pub(super) fn nothing(&self) -> Held<'_> {
-        Held { slots: 0, bytes: 0, room: self }
+        Held { slots: 0, bytes: 0, number: None, room: self }
     }
 
     pub(super) fn slots_taken(&self) -> u64 {
@@ -67,7 +71,7 @@ impl Held<'_> {
         Ok(())
     }
 
-    /// Gives everything back.
+    /// Gives slots and bytes back.
     pub(super) fn let_go(&mut self) {
         // Release: P6.
         if self.slots > 0 {
@@ -82,6 +86,10 @@ impl Held<'_> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
+        if let Some((number, guard)) = self.number.take() {
+            // Unless an evictor was faster, and has the slot.
+            self.slots += u64::from(!matches!(number.claim(guard), Claim::Lost));
+        }
         self.let_go();
     }
 }

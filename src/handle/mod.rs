@@ -289,9 +289,10 @@ impl<T: Payload, C: Clock> Shared<T, C> {
 
     /// Removes an entry whose time is over. False if another thread did, or evicted it.
     fn expire(&self, id: &Uuid) -> bool {
-        let removed = self.entries.remove(id).is_some();
-        self.expired.add(removed.into());
-        removed
+        let removed = self.entries.remove(id);
+        // Counted before it is dropped, which may be the user's code.
+        self.expired.add(removed.is_some().into());
+        removed.is_some()
     }
 
     fn sweep(&self, now: Timestamp, limit: usize) -> (u64, deadline::Swept) {

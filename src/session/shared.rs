@@ -6,6 +6,7 @@ use super::entry::{Roster, Session};
 use super::{SessionError, SessionRequest, Swept};
 use crate::budget::{Denied, Meter, Status as MeterStatus};
 use crate::clock::{Clock, Timestamp};
+use crate::contain::contained;
 use crate::deadline::{DeadlineQueue, Next};
 use crate::hash::random_state;
 use crate::map::ShardedMap;
@@ -123,7 +124,8 @@ impl<C: Clock> Shared<C> {
         if !find_room(&self.room, || self.sweep(now, SWEEP_STEP)) {
             let capacity = self.room.limits().budget;
             if self.refused_full.first() {
-                tracing::warn!(capacity, "session store is full: creations are refused");
+                // In the middle of things, and a subscriber is the user's code.
+                contained(|| tracing::warn!(capacity, "session store is full: creations are refused"));
             }
             return Err(SessionError::Full { capacity });
         }
