@@ -332,26 +332,6 @@ impl Meter {
         }
     }
 
-    /// A bound of `most`: no rate, and so no time.
-    pub(crate) fn bound(most: u64) -> Self {
-        Self::new(Limits::new(most), Timestamp::ZERO).expect("without a rate there is nothing to refuse")
-    }
-
-    /// Takes `n` of a bound, all or nothing. True if so.
-    pub(crate) fn take(&self, n: u64) -> bool {
-        self.admit(n, Timestamp::ZERO).is_ok()
-    }
-
-    /// Gives `n` back to a bound. False if it was shut before: what it had counted then stands.
-    pub(crate) fn give_back(&self, n: u64) -> bool {
-        self.refund(n, Timestamp::ZERO).is_ok()
-    }
-
-    /// What is taken of a bound.
-    pub(crate) fn taken(&self) -> u64 {
-        self.load().calls
-    }
-
     /// What has been used at `now`. Wait-free.
     #[must_use]
     pub fn spent_at(&self, now: Timestamp) -> Spent {

@@ -58,8 +58,9 @@ pub mod posture;
 mod raw;
 pub mod retention;
 pub mod revocation;
+mod room;
 pub mod session;
-mod sweep;
+
 mod sync;
 pub mod trace;
 

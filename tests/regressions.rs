@@ -11,6 +11,7 @@ use tollgate::clock::{ManualClock, Timestamp};
 use tollgate::fifo::FifoMap;
 use tollgate::hash::RandomState;
 use tollgate::map::ShardedMap;
+use tollgate::retention::{Ingest, MemoryTiers, TieredStore};
 use tollgate::revocation::{RevocationConfig, RevocationSet, Standing};
 use tollgate::session::{SessionConfig, SessionError, SessionRequest, SessionStore};
 use uuid::Uuid;
@@ -152,4 +153,70 @@ fn a_hash_that_changes_its_mind_frees_nothing_twice() {
     assert_eq!(map.len(), 40_000);
     drop(map);
     assert_eq!(Arc::strong_count(&counted), 1);
+}
+
+/// An id whose hash panics when it is told to.
+#[derive(Clone)]
+struct Touchy(u64, Arc<AtomicU64>);
+
+impl PartialEq for Touchy {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for Touchy {}
+
+impl Touchy {
+    /// The `call`th hash from now on panics.
+    fn provoke(&self, call: u64) {
+        self.1.store(call, Ordering::Relaxed);
+    }
+}
+
+impl Hash for Touchy {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let left = self.1.load(Ordering::Relaxed);
+        self.1.store(left.saturating_sub(1), Ordering::Relaxed);
+        assert!(left != 1, "the user's code");
+        self.0.hash(state);
+    }
+}
+
+/// The place that was taken for a token, or a cutoff, was lost when the caller's code panicked before its entry was linked.
+#[test]
+fn a_revocation_that_panics_costs_no_room() {
+    let clock = ManualClock::new(at(1_000));
+    let set = RevocationSet::with_clock(RevocationConfig::new().capacity(1), clock.clone()).unwrap();
+    let id = Touchy(1, Arc::default());
+    for call in 1..4 {
+        for operation in 0..3 {
+            id.provoke(call);
+            let panicked = catch_unwind(AssertUnwindSafe(|| match operation {
+                0 => drop(set.revoke(id.clone(), at(2_000))),
+                1 => drop(set.track(id.clone(), id.clone(), at(2_000))),
+                _ => drop(set.revoke_principal(&id)),
+            }));
+            id.provoke(0);
+            // All of it expires, and can be used again.
+            clock.advance(Duration::from_secs(1_000_000));
+            while set.sweep(9).removed > 0 {}
+            assert_eq!((set.stats().live, set.stats().cutoffs), (0, 0), "{operation}, {call}, {panicked:?}");
+        }
+    }
+}
+
+/// The place and the bytes that were counted for a session's data were lost when the caller's code panicked before its entry
+/// was linked, and the bytes of data that was evicted when it panicked after that.
+#[test]
+fn tiers_count_what_there_is_after_a_panic() {
+    let tiers = MemoryTiers::new(1).unwrap();
+    let id = Touchy(1, Arc::default());
+    id.provoke(2);
+    assert!(catch_unwind(AssertUnwindSafe(|| tiers.ingest(id.clone(), Ingest::new(), vec![0; 9]))).is_err());
+    assert_eq!((tiers.len(), tiers.tier1_usage_bytes()), (0, Ok(0)));
+    tiers.ingest(id.clone(), Ingest::new(), vec![0; 9]).unwrap();
+    id.provoke(1);
+    assert!(catch_unwind(AssertUnwindSafe(|| tiers.record_analysis(&id, vec![0; 9]))).is_err());
+    assert_eq!(tiers.tier2_usage_bytes(), Ok(0));
 }

@@ -15,7 +15,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("fifo", 3),
     ("deadline", 3),
     ("budget", 3),
-    ("sweep", 4),
+    ("room", 4),
     ("session", 5),
     ("revocation", 5),
     ("trace", 5),

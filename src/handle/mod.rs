@@ -41,7 +41,7 @@ mod payload;
 #[cfg(feature = "json")]
 mod rows;
 
-pub use crate::sweep::Swept;
+pub use crate::room::Swept;
 pub use config::{ENTRY_BYTES, Handle, HandleConfig, HandleRequest, HandleStats};
 pub use error::HandleError;
 pub use payload::Payload;

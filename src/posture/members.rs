@@ -6,10 +6,11 @@ use super::PostureError;
 use super::agent::Agent;
 use super::cohort::Cohort;
 use super::shared::Shared;
-use super::trim::{Place, Trims};
+use super::trim::Trims;
 use crate::budget::{Denied, Status};
 use crate::clock::{Clock, Timestamp};
 use crate::map::Step;
+use crate::room::Hold;
 use std::sync::Arc;
 
 impl<C: Clock> Shared<C> {
@@ -49,7 +50,7 @@ impl<C: Clock> Shared<C> {
     }
 
     pub(super) fn enroll(&self, agent: &Arc<str>, principal: &Arc<str>, trims: &mut Trims) -> Result<(), PostureError> {
-        let mut seat: Option<Place<'_>> = None;
+        let mut seat: Option<Hold<'_>> = None;
         loop {
             self.settle(agent, trims);
             let stranger = seat.as_ref().map(|_| self.stranger());

@@ -4,12 +4,13 @@
 
 use super::agent::{Agent, Draft};
 use super::cohort::{Cohort, Everyone};
-use super::trim::{Floors, Place, Trims};
+use super::trim::{Floors, Trims};
 use super::{Downgrade, Emergency, Guard, PostureConfig, PostureError, TransitionResult, TrimReport, WhenFull};
 use crate::budget::Meter;
 use crate::clock::{Clock, Timestamp};
 use crate::hash::random_state;
 use crate::map::{ShardedMap, Step};
+use crate::room::Hold;
 use crate::sync::Counter;
 use std::sync::Arc;
 
@@ -137,7 +138,7 @@ impl<C: Clock> Shared<C> {
     /// The one place where records are appended, but for downgrades of many. Linearized at the exchange of the entry; if a
     /// cohort is shut between the look at it and the exchange, the change comes just before the downgrade, and is not seen.
     pub(super) fn write(&self, name: &Arc<str>, trims: &mut Trims, decide: impl Fn(&Agent) -> Decision) -> Written {
-        let mut seat: Option<Place<'_>> = None;
+        let mut seat: Option<Hold<'_>> = None;
         loop {
             // A seat first: who is refused one has trimmed nothing.
             if seat.is_none() && !self.agents.contains_key(&**name) {
@@ -190,7 +191,7 @@ impl<C: Clock> Shared<C> {
     }
 
     /// Counts a record that was made, and what went for it if it had no place.
-    pub(super) fn account(&self, before: Option<&Agent>, place: Option<Place<'_>>) {
+    pub(super) fn account(&self, before: Option<&Agent>, place: Option<Hold<'_>>) {
         self.recorded.up();
         if let Some(place) = place {
             place.keep();
@@ -201,8 +202,8 @@ impl<C: Clock> Shared<C> {
     }
 
     /// Takes a place for another agent.
-    pub(super) fn find_seat(&self) -> Result<Place<'_>, PostureError> {
-        Place::take(&self.agent_room).ok_or_else(|| {
+    pub(super) fn find_seat(&self) -> Result<Hold<'_>, PostureError> {
+        self.agent_room.hold(1).ok_or_else(|| {
             let capacity = self.config.agents;
             if self.refused_full.first() {
                 tracing::warn!(capacity, "posture machine is full");

@@ -10,10 +10,10 @@
 use super::history::History;
 use super::shared::Shared;
 use super::{TransitionResult, TrimReport};
-use crate::budget::Meter;
 use crate::clock::Clock;
 use crate::hash::{RandomState, random_state};
 use crate::map::Step;
+use crate::room::Hold;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -26,9 +26,6 @@ pub(super) struct Floors {
     /// Agents forgotten so far, with their floors.
     pub(super) forgotten: u64,
 }
-
-/// A place that was taken, and goes back unless it is kept.
-pub(super) struct Place<'m>(Option<&'m Meter>);
 
 /// What was trimmed in the course of an operation, to be told when all else is done.
 pub(super) type Trims = Vec<TrimReport>;
@@ -44,24 +41,6 @@ impl Floors {
     }
 }
 
-impl<'m> Place<'m> {
-    pub(super) fn take(room: &'m Meter) -> Option<Self> {
-        room.take(1).then(|| Self(Some(room)))
-    }
-
-    pub(super) fn keep(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        if let Some(room) = self.0 {
-            room.give_back(1);
-        }
-    }
-}
-
 impl<C: Clock> Shared<C> {
     pub(super) fn floors(&self) -> Arc<Floors> {
         self.floors.get(&()).expect("there from the beginning, and only ever replaced")
@@ -69,9 +48,9 @@ impl<C: Clock> Shared<C> {
 
     /// Takes a place for a record, trimming if there is none. None if nothing can be trimmed either: the limit is zero,
     /// or others hold all places for records that they are about to append.
-    pub(super) fn find_place(&self, trims: &mut Trims) -> Option<Place<'_>> {
+    pub(super) fn find_place(&self, trims: &mut Trims) -> Option<Hold<'_>> {
         loop {
-            if let Some(place) = Place::take(&self.record_room) {
+            if let Some(place) = self.record_room.hold(1) {
                 return Some(place);
             }
             if self.config.history == 0 {
@@ -80,7 +59,7 @@ impl<C: Clock> Shared<C> {
             // What was decided is carried out before more is.
             let floors = self.floors();
             self.cut(&floors);
-            if let Some(place) = Place::take(&self.record_room) {
+            if let Some(place) = self.record_room.hold(1) {
                 return Some(place);
             }
             let (next, dropped) = self.plan(&floors);

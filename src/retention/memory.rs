@@ -118,9 +118,16 @@ struct Held<I> {
     distilled: Option<Arc<[u8]>>,
 }
 
+/// What an entry holds.
+struct Bytes {
+    raw: u64,
+    distilled: u64,
+}
+
 impl<I> Held<I> {
-    fn distilled_bytes(&self) -> u64 {
-        self.distilled.as_ref().map_or(0, |distilled| distilled.len() as u64)
+    fn bytes(&self) -> Bytes {
+        let len = |data: &Option<Arc<[u8]>>| data.as_ref().map_or(0, |data| data.len() as u64);
+        Bytes { raw: len(&self.raw), distilled: len(&self.distilled) }
     }
 }
 
@@ -160,32 +167,27 @@ impl<I: Hash + Eq + Clone + Send + Sync + 'static, C: Clock> MemoryTiers<I, C> {
     /// [`TierError::Exists`], [`TierError::Full`].
     pub fn ingest(&self, id: I, known: Ingest, raw: impl Into<Arc<[u8]>>) -> Result<(), TierError> {
         let (shared, raw) = (&*self.shared, raw.into());
-        let bytes = raw.len() as u64;
-        let full = Err(TierError::Full { capacity: shared.room.limits().budget });
+        let (bytes, now) = (raw.len() as u64, shared.clock.now());
         if shared.sessions.contains_key(&id) {
             return Err(TierError::Exists);
         }
-        if !shared.room.take(1) {
-            return full;
-        }
-        if !shared.raw_bytes.take(bytes) {
-            shared.room.give_back(1);
-            return full;
-        }
-        let number = shared.numbers.admit(1, Timestamp::ZERO).map_or(u64::MAX, |spent| spent.calls);
+        let full = || TierError::Full { capacity: shared.room.limits().budget };
+        let place = shared.room.hold(1).ok_or_else(full)?;
+        let counted = shared.raw_bytes.hold(bytes).ok_or_else(full)?;
+        let number = shared.numbers.admit(1, Timestamp::ZERO).map_err(|_| full())?.calls;
         let session = RawSession {
             started_at: known.started_at,
             ended_at: known.ended_at,
-            ingested_at: Some(shared.clock.now()),
+            ingested_at: Some(now),
             pinned: known.pinned,
             ..RawSession::new(id.clone(), bytes)
         };
         let held = Held { session, number, raw: Some(raw), distilled: None };
         if shared.sessions.pin().try_insert(id, held).is_err() {
-            shared.raw_bytes.give_back(bytes);
-            shared.room.give_back(1);
             return Err(TierError::Exists);
         }
+        place.keep();
+        counted.keep();
         Ok(())
     }
 
@@ -198,17 +200,16 @@ impl<I: Hash + Eq + Clone + Send + Sync + 'static, C: Clock> MemoryTiers<I, C> {
     pub fn record_analysis(&self, id: &I, distilled: impl Into<Arc<[u8]>>) -> Result<(), TierError> {
         let (shared, distilled) = (&*self.shared, distilled.into());
         let (bytes, now) = (distilled.len() as u64, shared.clock.now());
-        if !shared.distilled_bytes.take(bytes) {
-            return Err(TierError::Full { capacity: shared.room.limits().budget });
-        }
-        let replaced = self.replace(id, |held| {
+        let full = || TierError::Full { capacity: shared.room.limits().budget };
+        let counted = shared.distilled_bytes.hold(bytes).ok_or_else(full)?;
+        let before = self.replace(id, |held| {
             held.raw.as_ref().ok_or(TierError::Evicted)?;
             let session = RawSession { analyzed_at: Some(now), ..held.session.clone() };
             Ok(Held { session, distilled: Some(Arc::clone(&distilled)), ..held.clone() })
-        });
-        let unneeded = replaced.as_ref().map_or(bytes, Held::distilled_bytes);
-        shared.distilled_bytes.give_back(unneeded);
-        replaced.map(drop)
+        })?;
+        counted.keep();
+        shared.distilled_bytes.give_back(before.distilled);
+        Ok(())
     }
 
     /// Pins a session, or lets it go.
@@ -249,8 +250,9 @@ impl<I: Hash + Eq + Clone + Send + Sync + 'static, C: Clock> MemoryTiers<I, C> {
         let shared = &*self.shared;
         let sessions = shared.sessions.pin();
         let held = sessions.remove(id).ok_or(TierError::NotFound)?;
-        shared.raw_bytes.give_back(held.raw.as_ref().map_or(0, |raw| raw.len() as u64));
-        shared.distilled_bytes.give_back(held.distilled_bytes());
+        let Bytes { raw, distilled } = held.bytes();
+        shared.raw_bytes.give_back(raw);
+        shared.distilled_bytes.give_back(distilled);
         shared.room.give_back(1);
         Ok(held.session.clone())
     }
@@ -267,8 +269,8 @@ impl<I: Hash + Eq + Clone + Send + Sync + 'static, C: Clock> MemoryTiers<I, C> {
         self.len() == 0
     }
 
-    /// Replaces a session's entry by what `change` makes of it, in one exchange, and returns the one before.
-    fn replace(&self, id: &I, change: impl Fn(&Held<I>) -> Result<Held<I>, TierError>) -> Result<Held<I>, TierError> {
+    /// Replaces a session's entry by what `change` makes of it, in one exchange, and returns what the one before held.
+    fn replace(&self, id: &I, change: impl Fn(&Held<I>) -> Result<Held<I>, TierError>) -> Result<Bytes, TierError> {
         let mut refused = TierError::NotFound;
         let sessions = self.shared.sessions.pin();
         let done = sessions.compute(id.clone(), |held| {
@@ -283,7 +285,7 @@ impl<I: Hash + Eq + Clone + Send + Sync + 'static, C: Clock> MemoryTiers<I, C> {
             }
         });
         match (done.before, done.after) {
-            (Some(before), Some(after)) if !std::ptr::eq(before, after) => Ok(before.clone()),
+            (Some(before), Some(after)) if !std::ptr::eq(before, after) => Ok(before.bytes()),
             _ => Err(refused),
         }
     }
@@ -308,7 +310,7 @@ impl<I: Hash + Eq + Clone + Send + Sync + 'static, C: Clock> TieredStore for Mem
             let session = RawSession { evicted_at: Some(now), ..held.session.clone() };
             Ok(Held { session, raw: None, ..held.clone() })
         });
-        let bytes = evicted.ok().map(|before| before.session.raw_bytes);
+        let bytes = evicted.ok().map(|before| before.raw);
         self.shared.raw_bytes.give_back(bytes.unwrap_or(0));
         Ok(bytes)
     }

@@ -35,7 +35,7 @@
 mod config;
 mod shared;
 
-pub use crate::sweep::Swept;
+pub use crate::room::Swept;
 pub use config::{RevocationConfig, RevocationError, RevocationStats, Revoked, Standing, WhenFull};
 
 use crate::budget::Meter;

@@ -7,7 +7,7 @@ use crate::budget::{Meter, Status};
 use crate::clock::{Clock, Timestamp};
 use crate::deadline::{DeadlineQueue, Next};
 use crate::map::{ShardedMap, Step};
-use crate::sweep::find_room;
+use crate::room::{Hold, find_room};
 use crate::sync::Counter;
 use std::sync::Arc;
 
@@ -90,11 +90,11 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
     pub(super) fn revoke(&self, token: T, expires_at: Timestamp) -> Result<Revoked, RevocationError> {
         let now = self.now();
         let expires_at = self.bounded(expires_at, now);
-        let mut has_room = false;
+        let mut place = None;
         loop {
             let tokens = self.tokens.pin();
             let done = tokens.compute(token.clone(), |entry| match entry {
-                None if !has_room => Step::Keep,
+                None if place.is_none() => Step::Keep,
                 None => Step::Put(Entry { expires_at, revoked: true, cohort: None }),
                 Some(entry) if entry.revoked && entry.expires_at >= expires_at => Step::Keep,
                 Some(entry) => Step::Put(Entry {
@@ -103,17 +103,15 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
                     cohort: entry.cohort.clone(),
                 }),
             });
-            match done.before {
-                None if !has_room => {
-                    self.find_room(&self.room)?;
-                    has_room = true;
+            let Some(before) = done.before else {
+                let Some(place) = place else {
+                    place = Some(self.find_room(&self.room)?);
                     continue;
-                }
-                None => self.queue.add(Subject::Token(token), self.forget_at(expires_at)),
-                Some(_) if has_room => drop(self.room.give_back(1)),
-                Some(_) => {}
-            }
-            let Some(before) = done.before else { return Ok(Revoked::Newly) };
+                };
+                place.keep();
+                self.queue.add(Subject::Token(token), self.forget_at(expires_at));
+                return Ok(Revoked::Newly);
+            };
             if before.revoked {
                 return Ok(Revoked::Already);
             }
@@ -130,16 +128,20 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
         if let Some(tracked) = self.prolong(&principal, &token, expires_at) {
             return tracked;
         }
-        self.find_room(&self.room)?;
+        let place = self.find_room(&self.room)?;
         let cohort = self.join(&principal);
+        let member = Hold::of(&cohort.members, 1);
         let entry = Entry { expires_at, revoked: false, cohort: Some(Arc::clone(&cohort)) };
-        if tokens.try_insert(token.clone(), entry).is_ok() {
+        let is_new = tokens.try_insert(token.clone(), entry).is_ok();
+        member.keep();
+        if is_new {
+            place.keep();
             self.queue.add(Subject::Token(token), self.forget_at(expires_at));
             return Ok(());
         }
         // Another thread registered or revoked it since we looked.
+        drop(place);
         self.leave(&cohort);
-        self.room.give_back(1);
         self.prolong(&principal, &token, expires_at).unwrap_or_else(|| self.track(principal, token, expires_at))
     }
 
@@ -198,7 +200,8 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
     }
 
     pub(super) fn revoke_principal(&self, principal: &P) -> Result<u64, RevocationError> {
-        let mut has_room = false;
+        // A place for a cutoff, and what the queue is to ask about: the user's code runs before anything takes effect.
+        let mut seat = None;
         loop {
             let now = self.now();
             let principals = self.principals.pin();
@@ -207,21 +210,17 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
                 let cohort = known.and_then(|known| known.cohort.clone());
                 match known.and_then(|known| known.cutoff) {
                     Some(cutoff) => Step::Put(Principal { cohort, cutoff: Some(now.max(cutoff)) }),
-                    None if has_room => Step::Put(Principal { cohort, cutoff: Some(now) }),
+                    None if seat.is_some() => Step::Put(Principal { cohort, cutoff: Some(now) }),
                     None => Step::Keep,
                 }
             });
-            let had_cutoff = done.before.is_some_and(|known| known.cutoff.is_some());
-            if !had_cutoff && !has_room {
-                self.find_room(&self.cutoff_room)?;
-                has_room = true;
-                continue;
-            }
-            if had_cutoff && has_room {
-                self.cutoff_room.give_back(1);
-            }
-            if !had_cutoff {
-                self.queue.add(Subject::Cutoff(principal.clone()), self.cutoff_end(now));
+            if done.before.is_none_or(|known| known.cutoff.is_none()) {
+                let Some((place, principal)) = seat else {
+                    seat = Some((self.find_room(&self.cutoff_room)?, principal.clone()));
+                    continue;
+                };
+                place.keep();
+                self.queue.add(Subject::Cutoff(principal), self.cutoff_end(now));
             }
             let cohort = done.before.and_then(|known| known.cohort.as_ref());
             let newly = cohort.and_then(|cohort| cohort.members.shut(Status::Closed).ok());
@@ -235,15 +234,14 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
     }
 
     /// Takes one place of `room`, sweeping if there is none.
-    pub(super) fn find_room(&self, room: &Meter) -> Result<(), RevocationError> {
-        if !find_room(room, || self.sweep(self.clock.now(), SWEEP_STEP)) {
+    pub(super) fn find_room<'m>(&self, room: &'m Meter) -> Result<Hold<'m>, RevocationError> {
+        find_room(room, || self.sweep(self.clock.now(), SWEEP_STEP)).ok_or_else(|| {
             let capacity = self.config.capacity;
             if self.refused_full.first() {
                 tracing::warn!(capacity, "revocation set is full");
             }
-            return Err(RevocationError::Full { capacity });
-        }
-        Ok(())
+            RevocationError::Full { capacity }
+        })
     }
 
     pub(super) fn sweep(&self, now: Timestamp, limit: usize) -> Swept {
@@ -259,7 +257,6 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
             removed += u64::from(gone);
             next
         });
-        self.swept.add(removed);
         Swept { removed, more: swept.more }
     }
 
@@ -267,10 +264,12 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
         let tokens = self.tokens.pin();
         // Judged on the very entry that is removed: one that was prolonged meanwhile stays.
         if let Some(entry) = tokens.remove_if(token, |entry| self.forget_at(entry.expires_at) <= now) {
+            self.swept.up();
+            self.room.give_back(1);
+            // Last: with the principal, the user's code runs.
             if let Some(cohort) = entry.cohort.as_ref().filter(|_| !entry.revoked) {
                 self.leave(cohort);
             }
-            self.room.give_back(1);
             return (true, Next::Drop);
         }
         let kept = tokens.get(token);
@@ -288,6 +287,7 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
             _ => Step::Keep,
         });
         if done.before.is_some_and(ended) {
+            self.swept.up();
             self.cutoff_room.give_back(1);
             return (true, Next::Drop);
         }

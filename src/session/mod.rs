@@ -34,7 +34,7 @@ mod request;
 mod shared;
 mod tools;
 
-pub use crate::sweep::Swept;
+pub use crate::room::Swept;
 pub use admission::Pinned;
 pub use error::SessionError;
 pub use request::{Sensitivity, SessionConfig, SessionRequest};
@@ -201,11 +201,10 @@ impl<C: Clock> SessionStore<C> {
         let meter = Meter::new(request.limits(), now)?;
         let id = self.shared.fresh_id();
         let roster = shared.enlist(id, &request, now)?;
-        if let Err(full) = shared.find_room(now) {
+        let place = shared.find_room(now).inspect_err(|_| {
             roster.active.give_back(1);
             shared.leave(&roster, &id);
-            return Err(full);
-        }
+        })?;
         let expires_after = now.saturating_add(request.time_limit);
         let sweep_at = expires_after.saturating_add(Duration::from_nanos(1));
         let closed_meanwhile = Arc::clone(&roster);
@@ -215,6 +214,7 @@ impl<C: Clock> SessionStore<C> {
         let tools = request.tools.clone();
         let session = Session { meter, roster, expires_after, tools, request: Arc::new(request) };
         shared.sessions.pin().insert(id, session);
+        place.keep();
         shared.queue.add(id, sweep_at);
         shared.created.add(1);
         if closed_meanwhile.active.status() != MeterStatus::Open {

@@ -10,7 +10,7 @@ use crate::contain::contained;
 use crate::deadline::{DeadlineQueue, Next};
 use crate::hash::random_state;
 use crate::map::ShardedMap;
-use crate::sweep::find_room;
+use crate::room::{Hold, find_room};
 use crate::sync::{Counter, MODEL};
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,16 +120,15 @@ impl<C: Clock> Shared<C> {
     }
 
     /// Takes one place of the capacity, sweeping if there is none.
-    pub(super) fn find_room(&self, now: Timestamp) -> Result<(), SessionError> {
-        if !find_room(&self.room, || self.sweep(now, SWEEP_STEP)) {
+    pub(super) fn find_room(&self, now: Timestamp) -> Result<Hold<'_>, SessionError> {
+        find_room(&self.room, || self.sweep(now, SWEEP_STEP)).ok_or_else(|| {
             let capacity = self.room.limits().budget;
             if self.refused_full.first() {
                 // In the middle of things, and a subscriber is the user's code.
                 contained(|| tracing::warn!(capacity, "session store is full: creations are refused"));
             }
-            return Err(SessionError::Full { capacity });
-        }
-        Ok(())
+            SessionError::Full { capacity }
+        })
     }
 
     /// Lets a session that is closed be swept from now on.

@@ -1,0 +1,78 @@
+//! Room in a store: a bound that is taken, held, given back, and swept free.
+
+#![forbid(unsafe_code)]
+
+use crate::budget::{Limits, Meter};
+use crate::clock::Timestamp;
+
+/// A meter without a rate knows no time: it is a bound.
+impl Meter {
+    /// Room for `most`.
+    pub(crate) fn bound(most: u64) -> Self {
+        Self::new(Limits::new(most), Timestamp::ZERO).expect("without a rate there is nothing to refuse")
+    }
+
+    /// Takes `n`, all or nothing. True if so.
+    pub(crate) fn take(&self, n: u64) -> bool {
+        self.admit(n, Timestamp::ZERO).is_ok()
+    }
+
+    /// Takes `n`, all or nothing, until it is known whether they are needed.
+    pub(crate) fn hold(&self, n: u64) -> Option<Hold<'_>> {
+        self.take(n).then(|| Hold::of(self, n))
+    }
+
+    /// Gives `n` back. False if the bound was shut before: what it had counted then stands.
+    pub(crate) fn give_back(&self, n: u64) -> bool {
+        self.refund(n, Timestamp::ZERO).is_ok()
+    }
+
+    /// What is taken.
+    pub(crate) fn taken(&self) -> u64 {
+        self.spent_at(Timestamp::ZERO).calls
+    }
+}
+
+/// Room that goes back when this is dropped, by a panic in the user's code too, unless it is kept.
+pub(crate) struct Hold<'m>(&'m Meter, u64);
+
+impl<'m> Hold<'m> {
+    /// Of what was taken before.
+    pub(crate) fn of(room: &'m Meter, n: u64) -> Self {
+        Self(room, n)
+    }
+
+    pub(crate) fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        self.0.give_back(self.1);
+    }
+}
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Swept {
+    /// Entries removed, all of them over.
+    pub removed: u64,
+    /// Whether the limit was reached first.
+    pub more: bool,
+}
+
+/// Takes one place of `room`, sweeping for it if there is none. None if sweeping frees none either.
+pub(crate) fn find_room(room: &Meter, mut sweep: impl FnMut() -> Swept) -> Option<Hold<'_>> {
+    loop {
+        if let Some(place) = room.hold(1) {
+            return Some(place);
+        }
+        let swept = sweep();
+        if swept.removed == 0 && !swept.more {
+            // What another thread's sweep removed since the last look counts too.
+            return room.hold(1);
+        }
+    }
+}
