@@ -2,6 +2,7 @@
 //! After each, every promise holds, every operation works from this thread and from another one, and nothing is left behind
 //! but what the documentation names. `-- --nocapture` shows how many faults there were.
 
+mod clocks;
 mod deadline;
 mod fifo;
 mod fuse;
