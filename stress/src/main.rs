@@ -2,6 +2,7 @@
 //!
 //! Each scenario runs in short rounds: a fresh structure, threads that start together and do a fixed number of random
 //! operations, and an exact check when they are done. Exit 1 when a promise broke, 2 for bad arguments.
+//! `soak` runs them for hours, beside structures that live as long.
 
 mod bodies;
 mod deadline;
@@ -14,9 +15,10 @@ mod retention;
 mod revocation;
 mod run;
 mod sessions;
+mod soak;
 mod traces;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use run::{Report, Scenario, broken};
 use std::process::ExitCode;
 use std::sync::mpsc;
@@ -28,8 +30,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Tries to break tollgate's promises with many threads, and says whether it did.
 #[derive(Parser)]
-#[command(name = "stress")]
+#[command(name = "stress", args_conflicts_with_subcommands = true)]
 struct Options {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Time for all scenarios together.
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(..=604_800))]
     seconds: u64,
@@ -45,6 +49,12 @@ struct Options {
     /// Scenarios to run (default: all).
     #[arg(value_name = "SCENARIO", value_enum)]
     scenarios: Vec<Name>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs everything for hours, beside structures that live as long, and holds memory to be flat
+    Soak(soak::Options),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -82,6 +92,9 @@ impl Name {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if let Some(Command::Soak(options)) = &options.command {
+        return soak::run(options);
+    }
     let chosen: &[Name] = if options.scenarios.is_empty() { Name::value_variants() } else { &options.scenarios };
     let threads = options.threads.map_or_else(default_threads, usize::from);
     let time = Duration::from_secs(options.seconds) / chosen.len() as u32;
@@ -100,17 +113,21 @@ fn default_threads() -> usize {
 
 /// Runs a scenario and prints its line. False if a promise broke.
 fn show(scenario: Scenario, seed: u64, threads: usize, time: Duration) -> bool {
-    let (done, ended) = mpsc::channel();
-    // On a thread of its own, left behind if it is stuck: the end of the process is the end of it.
-    thread::spawn(move || done.send(scenario.run(seed, threads, time)));
-    let report = ended.recv_timeout(time + PATIENCE).unwrap_or_else(|_| {
-        let outcome = broken(format_args!("expected an end, saw none {} s after its time", PATIENCE.as_secs()));
-        Report { operations: 0, rounds: 0, outcome }
-    });
-    let Report { operations, rounds, outcome } = report;
+    let Report { operations, rounds, outcome } = attempt(scenario, seed, 0, threads, time);
     let verdict = outcome.as_ref().map_or_else(|what| format!("BROKEN: {what}"), |()| "ok".to_owned());
     println!("{:<10} {operations:>12} operations {rounds:>8} rounds  {verdict}", scenario.name);
     outcome.is_ok()
+}
+
+/// Runs a scenario, from its round number `first` on.
+fn attempt(scenario: Scenario, seed: u64, first: u64, threads: usize, time: Duration) -> Report {
+    let (done, ended) = mpsc::channel();
+    // On a thread of its own, left behind if it is stuck: the end of the process is the end of it.
+    thread::spawn(move || done.send(scenario.run(seed, first, threads, time)));
+    ended.recv_timeout(time + PATIENCE).unwrap_or_else(|_| {
+        let outcome = broken(format_args!("expected an end, saw none {} s after its time", PATIENCE.as_secs()));
+        Report { operations: 0, rounds: 0, outcome }
+    })
 }
 
 /// Prints the peak of resident memory. False if it is over the limit, or unknown though limited.
@@ -126,8 +143,12 @@ fn memory_kept(limit: Option<u64>) -> bool {
 
 /// The process's peak of resident memory, rounded up, where the system tells it.
 fn peak_rss_mib() -> Option<u64> {
+    status_kib("VmHWM:").or_else(|| status_kib("VmRSS:")).map(|kib| kib.div_ceil(1024))
+}
+
+/// A figure that the system tells of this process, in KiB.
+fn status_kib(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:").or_else(|| line.strip_prefix("VmRSS:")))?;
-    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kib.div_ceil(1024))
+    let figure = status.lines().find_map(|line| line.strip_prefix(name))?;
+    figure.split_whitespace().next()?.parse().ok()
 }

@@ -84,12 +84,12 @@ pub(crate) struct Report {
 }
 
 impl Scenario {
-    /// Runs rounds until `time` is over or a promise breaks; one round at least.
-    pub(crate) fn run(self, seed: u64, threads: usize, time: Duration) -> Report {
+    /// Runs rounds, the first of them with this number, until `time` is over or a promise breaks; one round at least.
+    pub(crate) fn run(self, seed: u64, first: u64, threads: usize, time: Duration) -> Report {
         let start = start();
         let mut report = Report { operations: 0, rounds: 0, outcome: Ok(()) };
         while report.rounds == 0 || start.elapsed() < time {
-            let round = Round { name: self.name, seed, number: report.rounds, threads };
+            let round = Round { name: self.name, seed, number: first + report.rounds, threads };
             report.rounds += 1;
             match caught(|| (self.round)(&round)) {
                 Ok(operations) => report.operations += operations,
@@ -104,7 +104,7 @@ impl Scenario {
 }
 
 #[expect(clippy::disallowed_methods, reason = "measures how long the run takes; no promise is checked against it")]
-fn start() -> Instant {
+pub(crate) fn start() -> Instant {
     Instant::now()
 }
 
@@ -206,7 +206,7 @@ fn gather(handles: Vec<ScopedJoinHandle<'_, Checked<u64>>>) -> Checked<u64> {
     ends.into_iter().map(|end| end.unwrap_or_else(|payload| panicked(&*payload))).sum()
 }
 
-fn caught(round: impl FnOnce() -> Checked<u64>) -> Checked<u64> {
+pub(crate) fn caught<T>(round: impl FnOnce() -> Checked<T>) -> Checked<T> {
     let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(round));
     end.unwrap_or_else(|payload| panicked(&*payload))
 }
