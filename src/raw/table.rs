@@ -350,7 +350,11 @@ impl<K: Hash, V, S: BuildHasher> Table<K, V, S> {
         if lines.len == MAX_LINES {
             return false;
         }
-        let old = ptr::from_ref(lines).cast_mut();
+        // The pointer that is there, not one made from `lines`: it is to free them one day. Relaxed: they were loaded before.
+        let old = self.shard(hash).load(Ordering::Relaxed);
+        if !ptr::eq(old, lines) {
+            return true;
+        }
         let new = epoch::alloc(Lines::unsettled(lines.len * 2, old));
         // Release: publishes the lines. On failure, another thread has grown it.
         if self.shard(hash).compare_exchange(old, new, Ordering::Release, Ordering::Relaxed).is_err() {
@@ -393,9 +397,9 @@ impl<K: Hash, V, S: BuildHasher> Table<K, V, S> {
                 let _ = lines.moved.compare_exchange(at, at + 1, Ordering::AcqRel, Ordering::Relaxed);
                 continue;
             }
-            let old = ptr::from_ref(prev).cast_mut();
-            // Release: all lines are settled.
-            if lines.prev.compare_exchange(old, ptr::null_mut(), Ordering::Release, Ordering::Relaxed).is_ok() {
+            let prev = ptr::from_ref(prev).cast_mut();
+            // Release: all lines are settled. The pointer that was there may free them; one made from a reference may not.
+            if let Ok(old) = lines.prev.compare_exchange(prev, ptr::null_mut(), Ordering::Release, Ordering::Relaxed) {
                 // SAFETY: unlinked by us alone (invariant 3).
                 unsafe { guard.retire(old) };
                 // Large, and maybe the last that this thread retires for long.
@@ -484,10 +488,11 @@ impl<K, V, S> Drop for Table<K, V, S> {
                 // SAFETY: linked, hence not retired (invariant 3), in this line alone; access is exclusive (invariant 6).
                 unsafe { epoch::dealloc(word.node()) }
             }
-            for lines in [prev.map_or(ptr::null(), ptr::from_ref), ptr::from_ref(lines)] {
+            // Relaxed: access is exclusive. The pointers that are there may free them; those made from references may not.
+            for lines in [lines.prev.load(Ordering::Relaxed), shard.load(Ordering::Relaxed)] {
                 if !lines.is_null() {
                     // SAFETY: linked, hence not retired (invariant 3), and access is exclusive (invariant 6).
-                    unsafe { epoch::dealloc(lines.cast_mut()) }
+                    unsafe { epoch::dealloc(lines) }
                 }
             }
         }
