@@ -16,9 +16,9 @@ use std::time::Instant;
 /// The most executions that one model may have: some minutes, of a large one.
 pub const CAP: u64 = 1_000_000;
 
-/// Runs of a model on real threads.
+/// Runs of a model on real threads. Miri is slow, and varies its one run of each with its seed.
 #[cfg(not(tollgate_loom))]
-const SMOKE_RUNS: u64 = 200;
+const SMOKE_RUNS: u64 = if cfg!(miri) { 1 } else { 200 };
 
 /// Which racer goes to a thread of its own.
 #[derive(Clone, Copy, Debug)]

@@ -23,7 +23,7 @@ const SMALLEST: usize = 24;
 const SIZES: usize = 32;
 const LARGEST: usize = size(SIZES - 1);
 /// Tools that find what is used after it was freed must see it freed.
-const KEEPS: bool = !MODEL && !cfg!(any(miri, tollgate_sanitize));
+const KEEPS: bool = !MODEL && !cfg!(tollgate_sanitize);
 
 /// A block that is kept.
 struct Spare {
@@ -183,7 +183,7 @@ impl Drop for Shelf {
     }
 }
 
-#[cfg(all(test, not(any(miri, tollgate_sanitize))))]
+#[cfg(all(test, not(tollgate_sanitize)))]
 mod tests {
     use super::*;
     use std::thread;

@@ -86,6 +86,9 @@ mod real {
     /// Blocks that a guard retires before it lets the collector run. The engine itself collects by the number of pins, a
     /// few hundred blocks each time: threads that do a batch of operations under each pin would outrun it.
     const BATCH: u32 = 32;
+    /// Tools that find what is used after it was freed must see it freed: every operation lets the collector run, but not
+    /// what is dropped by it.
+    const EAGER: bool = cfg!(tollgate_sanitize);
 
     #[derive(Debug)]
     pub(super) struct Guard {
@@ -94,7 +97,12 @@ mod real {
     }
 
     pub(super) fn pin() -> Guard {
-        Guard { guard: crossbeam_epoch::pin(), retired: Cell::new(0) }
+        let eager = EAGER && !crossbeam_epoch::is_pinned();
+        let guard = crossbeam_epoch::pin();
+        if eager {
+            guard.flush();
+        }
+        Guard { guard, retired: Cell::new(0) }
     }
 
     impl Guard {

@@ -16,7 +16,7 @@ use std::hash::{BuildHasher, Hasher};
 const OPS: usize = 60;
 
 fn config() -> ProptestConfig {
-    ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
 }
 
 /// Numbers of all magnitudes below 2^`bits`, small ones as often as large ones; `bits` is 1 to 64.
