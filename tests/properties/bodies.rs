@@ -1,6 +1,6 @@
 //! `BodyStore` against a list of records with their bodies, oldest first.
 
-use crate::{OPS, config};
+use super::{OPS, config};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::HashSet;
@@ -12,7 +12,7 @@ use tollgate::clock::{Clock, ManualClock, Timestamp};
 type Body = Vec<usize>;
 
 #[derive(Clone, Debug)]
-enum Op {
+pub(crate) enum Op {
     /// Of a turn, a name, and a body; none for a record without.
     Insert(u8, u8, Option<Body>),
     Get(Body),
@@ -188,6 +188,15 @@ impl Pair {
     }
 }
 
+pub(crate) fn agrees(max_bytes: u64, ops: Vec<Op>) -> Result<(), TestCaseError> {
+    let mut pair = Pair::new(max_bytes);
+    for op in ops {
+        pair.apply(op)?;
+        pair.compare()?;
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(config())]
 
@@ -195,11 +204,7 @@ proptest! {
     fn a_body_store_holds_what_a_list_of_records_holds(
         max_bytes in prop_oneof![1_000..6_000_u64, Just(1 << 20)], ops in vec(op(), 0..=OPS)
     ) {
-        let mut pair = Pair::new(max_bytes);
-        for op in ops {
-            pair.apply(op)?;
-            pair.compare()?;
-        }
+        agrees(max_bytes, ops)?;
     }
 
     #[test]

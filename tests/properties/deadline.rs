@@ -1,6 +1,6 @@
 //! `DeadlineQueue` against a vector of keys and deadlines.
 
-use crate::{OPS, config, magnitude, moved};
+use super::{OPS, config, magnitude, moved};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tollgate::clock::Timestamp;
@@ -10,7 +10,7 @@ use tollgate::deadline::{DeadlineQueue, Next};
 const MIN_STALE: u64 = 64;
 
 #[derive(Clone, Debug)]
-enum Op {
+pub(crate) enum Op {
     /// Adds so many entries, due this much after or before the present time.
     Add {
         count: u64,
@@ -23,20 +23,20 @@ enum Op {
 }
 
 #[derive(Clone, Debug)]
-struct Sweep {
+pub(crate) struct Sweep {
     /// How the present time moves first.
-    forth: bool,
-    by: u64,
-    limit: usize,
-    keep: Keep,
+    pub(crate) forth: bool,
+    pub(crate) by: u64,
+    pub(crate) limit: usize,
+    pub(crate) keep: Keep,
 }
 
 /// Entries whose key is a multiple of `every` are kept until `by` after or before their deadline; others go.
 #[derive(Clone, Copy, Debug)]
-struct Keep {
-    every: u64,
-    forth: bool,
-    by: u64,
+pub(crate) struct Keep {
+    pub(crate) every: u64,
+    pub(crate) forth: bool,
+    pub(crate) by: u64,
 }
 
 impl Keep {
@@ -49,7 +49,7 @@ impl Keep {
     }
 }
 
-const NOTHING: Keep = Keep { every: u64::MAX, forth: true, by: 0 };
+pub(crate) const NOTHING: Keep = Keep { every: u64::MAX, forth: true, by: 0 };
 
 /// Times move by less than 2^`bits` at once.
 fn op(bits: u32) -> impl Strategy<Value = Op> {
@@ -162,7 +162,7 @@ impl Pair {
         Ok(())
     }
 
-    fn agrees(&mut self, ops: Vec<Op>) -> Result<(), TestCaseError> {
+    fn follows(&mut self, ops: Vec<Op>) -> Result<(), TestCaseError> {
         for op in ops {
             match op {
                 Op::Add { count, forth, by } => (0..count).for_each(|_| self.add(moved(self.now, forth, by))),
@@ -193,13 +193,18 @@ impl Pair {
     }
 }
 
+/// Follows the operations from `now` on, then drains the queue, `limit` entries at a time.
+pub(crate) fn agrees(now: u64, ops: Vec<Op>, limit: usize) -> Result<(), TestCaseError> {
+    let mut pair = Pair { now, ..Pair::default() };
+    pair.follows(ops)?;
+    pair.drains(limit)
+}
+
 proptest! {
     #![proptest_config(config())]
 
     #[test]
     fn a_sweep_visits_exactly_what_is_due((now, ops) in case(), limit in 1..8_usize) {
-        let mut pair = Pair { now, ..Pair::default() };
-        pair.agrees(ops)?;
-        pair.drains(limit)?;
+        agrees(now, ops, limit)?;
     }
 }

@@ -1,6 +1,6 @@
 //! `FifoMap` against a vector of entries, oldest first.
 
-use crate::{ModThree, OPS, config};
+use super::{ModThree, OPS, config};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ type Value = (u64, u64);
 type Fallen = (u64, Value, Reason);
 
 #[derive(Clone, Debug)]
-enum Op {
+pub(crate) enum Op {
     /// Of a key and a weight.
     Insert(u64, u64),
     /// Inserts this many keys that were never used, of this weight each: numbers pass from leaf to leaf.
@@ -130,7 +130,7 @@ impl Model {
     }
 }
 
-struct Pair<S> {
+pub(crate) struct Pair<S> {
     map: FifoMap<u64, Value, S>,
     heard: Arc<Mutex<Vec<Fallen>>>,
     model: Model,
@@ -138,7 +138,7 @@ struct Pair<S> {
 }
 
 impl<S: BuildHasher> Pair<S> {
-    fn new(cap: u64, max: Option<u64>, hasher: S) -> Self {
+    pub(crate) fn new(cap: u64, max: Option<u64>, hasher: S) -> Self {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let ear = Arc::clone(&heard);
         let builder = FifoMap::builder(cap)
@@ -230,7 +230,7 @@ impl<S: BuildHasher> Pair<S> {
         Ok(())
     }
 
-    fn agrees(mut self, ops: Vec<Op>) -> Result<(), TestCaseError> {
+    pub(crate) fn agrees(mut self, ops: Vec<Op>) -> Result<(), TestCaseError> {
         self.compare()?;
         for op in ops {
             self.apply(op)?;

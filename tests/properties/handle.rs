@@ -1,6 +1,6 @@
 //! `HandleStore` against a vector of entries, oldest first.
 
-use crate::{OPS, config};
+use super::{OPS, config};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ impl Payload for Sized {
 }
 
 #[derive(Clone, Debug)]
-enum Op {
+pub(crate) enum Op {
     /// Of a payload's bytes, and a time to live in nanoseconds.
     Store(u64, Option<u64>),
     /// The handle at this place among all that ever were, modulo their number.
@@ -49,10 +49,10 @@ fn op() -> impl Strategy<Value = Op> {
 
 /// What the store was configured with.
 #[derive(Clone, Copy, Debug)]
-struct Caps {
-    capacity: u64,
-    entry: Option<u64>,
-    total: Option<u64>,
+pub(crate) struct Caps {
+    pub(crate) capacity: u64,
+    pub(crate) entry: Option<u64>,
+    pub(crate) total: Option<u64>,
 }
 
 fn caps() -> impl Strategy<Value = Caps> {
@@ -244,20 +244,24 @@ impl Pair {
     }
 }
 
+pub(crate) fn agrees(caps: Caps, ops: &[Op]) -> Result<(), TestCaseError> {
+    let mut pair = Pair::new(caps);
+    for op in ops {
+        pair.apply(op)?;
+        pair.compare()?;
+    }
+    // Whatever is left is as it should be, the oldest included.
+    for nth in 0..pair.ids.len() {
+        pair.apply(&Op::Get(nth))?;
+    }
+    pair.compare()
+}
+
 proptest! {
     #![proptest_config(config())]
 
     #[test]
     fn a_handle_store_keeps_what_a_vector_of_the_newest_alive_keeps(caps in caps(), ops in vec(op(), 0..=OPS)) {
-        let mut pair = Pair::new(caps);
-        for op in &ops {
-            pair.apply(op)?;
-            pair.compare()?;
-        }
-        // Whatever is left is as it should be, the oldest included.
-        for nth in 0..pair.ids.len() {
-            pair.apply(&Op::Get(nth))?;
-        }
-        pair.compare()?;
+        agrees(caps, &ops)?;
     }
 }

@@ -1,13 +1,14 @@
 //! Primitives and stores against a plain sequential model: random sequences of operations must agree with it at every step.
+//! The package `fuzz` holds the same models against sequences that a fuzzer makes up.
 
-mod bodies;
-mod deadline;
-mod fifo;
-mod handle;
-mod map;
-mod meter;
-mod posture;
-mod retention;
+pub(crate) mod bodies;
+pub(crate) mod deadline;
+pub(crate) mod fifo;
+pub(crate) mod handle;
+pub(crate) mod map;
+pub(crate) mod meter;
+pub(crate) mod posture;
+pub(crate) mod retention;
 
 use proptest::prelude::*;
 use std::hash::{BuildHasher, Hasher};
@@ -31,7 +32,7 @@ fn moved(base: u64, forth: bool, by: u64) -> u64 {
 
 /// Hashes a `u64` to one of three values, so that most keys collide.
 #[derive(Clone, Copy, Debug, Default)]
-struct ModThree;
+pub(crate) struct ModThree;
 
 impl BuildHasher for ModThree {
     type Hasher = Remainder;
@@ -41,7 +42,7 @@ impl BuildHasher for ModThree {
     }
 }
 
-struct Remainder(u64);
+pub(crate) struct Remainder(u64);
 
 impl Hasher for Remainder {
     fn write(&mut self, _: &[u8]) {

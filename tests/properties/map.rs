@@ -1,6 +1,6 @@
 //! `ShardedMap` against a `HashMap`.
 
-use crate::{ModThree, OPS, config};
+use super::{ModThree, OPS, config};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use tollgate::hash::RandomState;
 use tollgate::map::{ShardedMap, Step};
 
 #[derive(Clone, Debug)]
-enum Op {
+pub(crate) enum Op {
     Insert(u64, u64),
     /// Inserts this many keys from this one on, so that shards grow.
     Fill(u64, u64),
@@ -24,7 +24,7 @@ enum Op {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Choice {
+pub(crate) enum Choice {
     Keep,
     Put(u64),
     Remove,
@@ -62,7 +62,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-fn agrees<S: BuildHasher>(map: &ShardedMap<u64, u64, S>, ops: Vec<Op>) -> Result<(), TestCaseError> {
+pub(crate) fn agrees<S: BuildHasher>(map: &ShardedMap<u64, u64, S>, ops: Vec<Op>) -> Result<(), TestCaseError> {
     let mut model = HashMap::new();
     let mut pinned = map.pin();
     for op in ops {

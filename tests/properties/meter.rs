@@ -1,6 +1,6 @@
 //! `Meter` against a state of wide integers.
 
-use crate::{OPS, config, magnitude, moved};
+use super::{OPS, config, magnitude, moved};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ const MOST_BITS: u32 = 92;
 const FINE_BITS: u32 = 62;
 
 #[derive(Clone, Debug)]
-enum Op {
+pub(crate) enum Op {
     Admit(Calls, When),
     Refund(Calls),
     Shut(Status),
@@ -24,7 +24,7 @@ enum Op {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Calls {
+pub(crate) enum Calls {
     Just(u64),
     /// What the budget has left, more or less.
     Left(i8),
@@ -33,7 +33,7 @@ enum Calls {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum When {
+pub(crate) enum When {
     Moved(bool, u64),
     /// At the end of the window, more or less.
     WindowEnd(i8),
@@ -87,12 +87,12 @@ fn sum(base: u128, by: i8) -> u64 {
     u64::try_from(base.saturating_add_signed(by.into())).unwrap_or(u64::MAX)
 }
 
-struct Model {
+pub(crate) struct Model {
     budget: u64,
     rate: Option<(u64, u128)>,
     origin: u64,
-    now: u64,
-    status: Status,
+    pub(crate) now: u64,
+    pub(crate) status: Status,
     calls: u64,
     window_calls: u64,
     /// When the window began, which may be later than there are timestamps.
@@ -100,6 +100,11 @@ struct Model {
 }
 
 impl Model {
+    pub(crate) fn new(budget: u64, rate: Option<(u64, u128)>, origin: u64) -> Self {
+        let (status, start) = (Status::Open, u128::from(origin));
+        Self { budget, rate, origin, now: origin, status, calls: 0, window_calls: 0, start }
+    }
+
     fn honours(&self) -> bool {
         let Some((calls, window)) = self.rate else { return true };
         (1..=MAX).contains(&window) && bits(self.budget) + bits(calls.min(self.budget)) <= MOST_BITS
@@ -129,11 +134,11 @@ impl Model {
         }
     }
 
-    fn spent(&self, now: u64) -> (Status, u64, u64, u64) {
+    pub(crate) fn spent(&self, now: u64) -> (Status, u64, u64, u64) {
         (self.status, self.calls, self.budget - self.calls, self.window(now).0)
     }
 
-    fn admit(&mut self, asked: u64) -> Result<(), Denied> {
+    pub(crate) fn admit(&mut self, asked: u64) -> Result<(), Denied> {
         let (used, start) = self.window(self.now);
         if self.status != Status::Open {
             return Err(Denied::Shut(self.status));
@@ -223,6 +228,21 @@ fn step(meter: &Meter, model: &mut Model, op: Op) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+pub(crate) fn agrees(budget: u64, rate: Option<(u64, u128)>, origin: u64, ops: Vec<Op>) -> Result<(), TestCaseError> {
+    let mut model = Model::new(budget, rate, origin);
+    let limits = rate.map_or(Limits::new(budget), |(calls, window)| {
+        let nanos = (window % 1_000_000_000) as u32;
+        Limits::new(budget).with_rate(calls, Duration::new((window / 1_000_000_000) as u64, nanos))
+    });
+    let meter = Meter::new(limits, Timestamp::from_nanos(origin));
+    prop_assert_eq!(meter.is_ok(), model.honours());
+    let Ok(meter) = meter else { return Ok(()) };
+    for op in ops {
+        step(&meter, &mut model, op)?;
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(config())]
 
@@ -230,19 +250,6 @@ proptest! {
     fn a_meter_counts_as_wide_integers_do(
         budget in number(), rate in rate(), origin in magnitude(64), ops in vec(op(), 0..=OPS)
     ) {
-        let now = origin;
-        let start = u128::from(now);
-        let status = Status::Open;
-        let mut model = Model { budget, rate, origin: now, now, status, calls: 0, window_calls: 0, start };
-        let limits = rate.map_or(Limits::new(budget), |(calls, window)| {
-            let nanos = (window % 1_000_000_000) as u32;
-            Limits::new(budget).with_rate(calls, Duration::new((window / 1_000_000_000) as u64, nanos))
-        });
-        let meter = Meter::new(limits, Timestamp::from_nanos(now));
-        prop_assert_eq!(meter.is_ok(), model.honours());
-        let Ok(meter) = meter else { return Ok(()) };
-        for op in ops {
-            step(&meter, &mut model, op)?;
-        }
+        agrees(budget, rate, origin, ops)?;
     }
 }

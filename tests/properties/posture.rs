@@ -1,6 +1,6 @@
 //! `PostureMachine` against a list of records and a table of agents.
 
-use crate::{OPS, config};
+use super::{OPS, config};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -10,13 +10,13 @@ use tollgate::posture::{
     TransitionRequest, WhenFull,
 };
 
-const AGENTS: [&str; 4] = ["a", "b", "c", ""];
-const PRINCIPALS: [&str; 2] = ["p", "q"];
+pub(crate) const AGENTS: [&str; 4] = ["a", "b", "c", ""];
+pub(crate) const PRINCIPALS: [&str; 2] = ["p", "q"];
 
 type Machine = PostureMachine<ManualClock>;
 
 #[derive(Clone, Debug)]
-enum Op {
+pub(crate) enum Op {
     Transition { agent: usize, from: Option<Posture>, to: Posture, approved: bool },
     Set { agent: usize, to: Posture },
     Emergency { agent: usize, latch: bool },
@@ -249,6 +249,19 @@ fn agree(machine: &Machine, model: &Model) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+pub(crate) fn agrees(limit: usize, share: usize, cap: usize, lowers: bool, ops: Vec<Op>) -> Result<(), TestCaseError> {
+    let when_full = if lowers { WhenFull::LowerUnknown } else { WhenFull::Refuse };
+    let config = PostureConfig::new().history(limit as u64).history_share(share as u64).agents(cap as u64);
+    let clock = ManualClock::new(Timestamp::from_secs(1));
+    let machine = PostureMachine::with_clock(config.when_full(when_full), clock).unwrap();
+    let (agents, records) = (BTreeMap::new(), Vec::new());
+    let mut model = Model { agents, records, limit, share, cap, when_full, lowered: false, latched: false };
+    for op in ops {
+        step(&machine, &mut model, op)?;
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(config())]
 
@@ -260,14 +273,6 @@ proptest! {
         lowers in any::<bool>(),
         ops in vec(op(), 0..=OPS)
     ) {
-        let when_full = if lowers { WhenFull::LowerUnknown } else { WhenFull::Refuse };
-        let config = PostureConfig::new().history(limit as u64).history_share(share as u64).agents(cap as u64);
-        let clock = ManualClock::new(Timestamp::from_secs(1));
-        let machine = PostureMachine::with_clock(config.when_full(when_full), clock).unwrap();
-        let (agents, records) = (BTreeMap::new(), Vec::new());
-        let mut model = Model { agents, records, limit, share, cap, when_full, lowered: false, latched: false };
-        for op in ops {
-            step(&machine, &mut model, op)?;
-        }
+        agrees(limit, share, cap, lowers, ops)?;
     }
 }

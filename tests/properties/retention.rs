@@ -1,6 +1,6 @@
 //! `sweep` against its rules as they are told: everything is looked through again for each eviction.
 
-use crate::config;
+use super::config;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -12,27 +12,27 @@ use tollgate::retention::{
     EvictionReport, LossReason, RawSession, RetentionConfig, RetentionPolicy, TieredStore, sweep,
 };
 
-const NOW: u64 = 100;
+pub(crate) const NOW: u64 = 100;
 
 /// What an analysis does to a session.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Outcome {
+pub(crate) enum Outcome {
     Works,
     Fails,
     DoesNothing,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Rules {
-    soft: u64,
-    hard: u64,
-    max_age: u64,
-    protect_pinned: bool,
-    largest_first: bool,
-    has_analysis: bool,
+pub(crate) struct Rules {
+    pub(crate) soft: u64,
+    pub(crate) hard: u64,
+    pub(crate) max_age: u64,
+    pub(crate) protect_pinned: bool,
+    pub(crate) largest_first: bool,
+    pub(crate) has_analysis: bool,
 }
 
-type Session = RawSession<usize>;
+pub(crate) type Session = RawSession<usize>;
 
 fn instant() -> impl Strategy<Value = Option<Timestamp>> {
     option::weighted(0.7, (0..=NOW + 2).prop_map(Timestamp::from_nanos))
@@ -200,26 +200,31 @@ fn swept(rules: Rules, store: &Store, outcomes: &[Outcome]) -> EvictionReport<us
     if rules.has_analysis { sweep(store, &policy, Some(&mut analyze), now) } else { sweep(store, &policy, None, now) }
 }
 
+pub(crate) fn agrees(rules: Rules, sessions: Vec<(Session, Outcome)>) -> Result<(), TestCaseError> {
+    let (mut sessions, outcomes): (Vec<_>, Vec<_>) = sessions.into_iter().unzip();
+    sessions.iter_mut().enumerate().for_each(|(id, session)| session.id = id);
+    let store = Store(RefCell::new(sessions.clone()));
+    let report = swept(rules, &store, &outcomes);
+    let done = Done {
+        backstop: report.backstop_evicted,
+        budget: report.budget_evicted,
+        analyzed: report.overflow_analyzed,
+        lost: report.overflow_data_loss.iter().map(|loss| (loss.id, loss.reason)).collect(),
+        freed: report.bytes_freed,
+        usage: report.final_usage_bytes,
+    };
+    prop_assert_eq!(report.over_hard_cap, done.usage > rules.hard);
+    prop_assert!(report.stopped.is_none());
+    let naive = Naive { rules, sessions, outcomes, done: Done::default() };
+    prop_assert_eq!(done, naive.run());
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(config())]
 
     #[test]
     fn a_sweep_does_what_its_rules_say(rules in rules(), sessions in vec(session(), 0..16)) {
-        let (mut sessions, outcomes): (Vec<_>, Vec<_>) = sessions.into_iter().unzip();
-        sessions.iter_mut().enumerate().for_each(|(id, session)| session.id = id);
-        let store = Store(RefCell::new(sessions.clone()));
-        let report = swept(rules, &store, &outcomes);
-        let done = Done {
-            backstop: report.backstop_evicted,
-            budget: report.budget_evicted,
-            analyzed: report.overflow_analyzed,
-            lost: report.overflow_data_loss.iter().map(|loss| (loss.id, loss.reason)).collect(),
-            freed: report.bytes_freed,
-            usage: report.final_usage_bytes,
-        };
-        prop_assert_eq!(report.over_hard_cap, done.usage > rules.hard);
-        prop_assert!(report.stopped.is_none());
-        let naive = Naive { rules, sessions, outcomes, done: Done::default() };
-        prop_assert_eq!(done, naive.run());
+        agrees(rules, sessions)?;
     }
 }
