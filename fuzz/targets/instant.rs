@@ -1,0 +1,4 @@
+//! `fuzz::instant` under libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::instant(data));

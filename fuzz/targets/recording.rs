@@ -1,0 +1,4 @@
+//! `fuzz::recording` under libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::recording(data));
