@@ -19,8 +19,9 @@
 //!   node (the linearization point). Had another insert filled a slot of this line meanwhile, it would have filled this one
 //!   first.
 //! - That the slot was filled and is free again does not fool that exchange: a removal stamps the slot with the turn's
-//!   version, and a removal from the turn's own slot moves the version up first. So no slot holds the same stamp twice, and
-//!   a stamp below the turn's version says that the slot was free when the turn came to it, and is still.
+//!   version, and a removal from the turn's own slot, seen filled still, moves the version up first. So no slot holds the
+//!   same stamp twice, and a stamp below the turn's version says that the slot was free when the turn came to it, and is
+//!   still.
 //!
 //! *Replace* and *remove* exchange the slot of the entry (their linearization points).
 //!
@@ -29,8 +30,9 @@
 //! - P1 a slot is filled (Release) and read (Acquire): a node's fields before any reader that meets it.
 //!   Models: `map_insert_get`, `map_replace_get_never_misses`.
 //! - P8 the turn moves on (Release) after its slot was seen filled, and is read (Acquire) before the slots: who has the
-//!   turn sees every entry that came before it. A removal reads the turn after it saw (Acquire) the entry, which was
-//!   inserted under the turn, so its stamp is not below that one's version. Models:
+//!   turn sees every entry that came before it. A removal reads the turn (Acquire) after it saw (Acquire) the entry, which
+//!   was inserted under the turn, so its stamp is not below that one's version, and before it looks whether the entry is
+//!   still there. Models:
 //!   `map_insert_insert_of_one_key_keeps_one`, `map_insert_under_a_turn_that_has_moved_on`,
 //!   `map_insert_remove_insert_by_three_threads_keeps_one`, `map_insert_decided_before_its_slot_was_filled_and_freed`.
 //! - P9 a line is settled, or said to have moved (Release), after the slots are filled that stand for it, and both are
@@ -482,13 +484,18 @@ impl<N> Taken<'_, N> {
     /// Frees the slot. False if the node is not there any more.
     pub(super) fn remove(&self) -> bool {
         let stamp = loop {
-            // Relaxed: the node was read before (P8), so this is not older than the turn that it was inserted under.
-            let turn = Turn(self.head.turn.load(Ordering::Relaxed));
+            // Acquire: P8. The node was read before, so this is not older than the turn that it was inserted under.
+            let turn = Turn(self.head.turn.load(Ordering::Acquire));
             if turn == Turn::MOVED {
                 return false;
             }
             if turn.index() != self.index {
                 break turn.version();
+            }
+            // The turn may have come back since, to a slot that others have freed: from there it must not move on. Relaxed:
+            // not older than the free slot that was seen by who gave it the turn (P8).
+            if self.slot.load(Ordering::Relaxed) != self.word.0 {
+                return false;
             }
             if self.head.pass(turn, Turn::NONE) {
                 break turn.version() + 1;
@@ -539,6 +546,36 @@ mod tests {
                 // SAFETY: never shared (invariant 6).
                 unsafe { epoch::dealloc(node) }
             }
+        }
+    }
+
+    /// Had it moved the turn on from the slot, which is free, two inserts of one key would both find a place.
+    #[test]
+    fn a_removal_that_comes_too_late_leaves_the_turn_where_it_is() {
+        let (guard, tag) = (epoch::pin(), tag_of(0));
+        let line = Line::with(std::iter::empty());
+        let nodes: [_; 5] = std::array::from_fn(|key| epoch::alloc(key as u64));
+        // SAFETY: the nodes are freed below, and the line is settled.
+        let find = |key| unsafe { line.find(tag, &guard, |&node: &u64| node == key) }.unwrap().expect("it is there");
+        // SAFETY: as above.
+        let open = |key| match unsafe { line.seek(tag, &guard, |&node: &u64| node == key) } {
+            Ok(Spot::Open(open)) => open,
+            _ => panic!("neither frozen, nor there, nor full"),
+        };
+        let insert = |key: u64| open(key).insert(nodes[key as usize], tag);
+        assert!(insert(0) && insert(1));
+        let late = find(1);
+        assert!(find(1).remove() && insert(2));
+        // The turn is with the slot of what was removed.
+        let first = open(3);
+        // Were the turn to move on, this slot would be next.
+        assert!(find(0).remove());
+        assert!(!late.remove());
+        assert!(insert(3));
+        assert!(!first.insert(nodes[4], tag), "a key is there twice");
+        for node in nodes {
+            // SAFETY: shared with this thread alone (invariant 6).
+            unsafe { epoch::dealloc(node) }
         }
     }
 }
