@@ -8,6 +8,7 @@ mod bodies;
 mod deadline;
 mod fifo;
 mod handles;
+mod linearize;
 mod map;
 mod meter;
 mod posture;
@@ -53,6 +54,8 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Checks recorded histories against sequential models
+    Linearize(linearize::Options),
     /// Runs everything for hours, beside structures that live as long, and holds memory to be flat
     Soak(soak::Options),
 }
@@ -92,8 +95,10 @@ impl Name {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    if let Some(Command::Soak(options)) = &options.command {
-        return soak::run(options);
+    match &options.command {
+        Some(Command::Linearize(options)) => return linearize::run(options),
+        Some(Command::Soak(options)) => return soak::run(options),
+        None => {}
     }
     let chosen: &[Name] = if options.scenarios.is_empty() { Name::value_variants() } else { &options.scenarios };
     let threads = options.threads.map_or_else(default_threads, usize::from);

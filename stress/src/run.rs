@@ -206,8 +206,9 @@ fn gather(handles: Vec<ScopedJoinHandle<'_, Checked<u64>>>) -> Checked<u64> {
     ends.into_iter().map(|end| end.unwrap_or_else(|payload| panicked(&*payload))).sum()
 }
 
-pub(crate) fn caught<T>(round: impl FnOnce() -> Checked<T>) -> Checked<T> {
-    let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(round));
+/// What `work` returns; a panic of it is a broken promise.
+pub(crate) fn caught<T>(work: impl FnOnce() -> Checked<T>) -> Checked<T> {
+    let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
     end.unwrap_or_else(|payload| panicked(&*payload))
 }
 

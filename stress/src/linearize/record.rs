@@ -1,0 +1,182 @@
+//! Makes histories: windows of a few calls by every thread on a fresh structure, and what each answered and when.
+//!
+//! "When" is a number from one counter that every call draws before it begins and after it has ended. Unlike a clock that
+//! is a total order, costs the same everywhere, and asks nobody to trust the time-stamp counters of two cores. A call that
+//! ended before another began by these numbers happened before it in the language's own sense, so that no rejection is the
+//! numbers' fault. The price: the counter synchronises the threads, so an ordering that is too weak *between* calls can
+//! hide behind it. Orderings are the model checker's task; what is looked for here is what hardware and scheduler do to
+//! whole operations.
+
+use super::check::{Event, Model};
+use crate::run::{Checked, Round, broken, caught};
+use fastrand::Rng;
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread;
+
+/// Windows between two starts of threads.
+const WINDOWS: u64 = 64;
+
+pub(super) type StepOf<S> = <<S as Subject>::Model as Model>::Step;
+type Events<S> = Vec<Event<StepOf<S>>>;
+
+/// Gives up the core now and then, more often than `stumble`: windows are short. Called from keys and closures, it does so
+/// inside an operation.
+pub(super) fn pause() {
+    if fastrand::u8(..16) == 0 {
+        thread::yield_now();
+    }
+}
+
+/// A key whose comparison pauses.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key(pub(super) u64);
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        pause();
+        self.0 == other.0
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0);
+    }
+}
+
+/// A structure under test.
+pub(super) trait Subject: Sync + Sized {
+    /// One call, chosen before the window begins.
+    type Op: Copy + Send + Sync;
+    /// What explains the answers.
+    type Model: Model<Step: Send + Sync>;
+
+    /// Calls of each thread in a window.
+    const CALLS: u64;
+
+    /// A fresh structure.
+    fn new(rng: &mut Rng) -> Checked<Self>;
+
+    /// What it is when it is fresh; for every part, if there are parts.
+    fn start(&self) -> Self::Model;
+
+    /// Chooses a call. No other has the number `unique`.
+    fn plan(rng: &mut Rng, unique: u64) -> Self::Op;
+
+    /// Makes the call, and appends its steps.
+    fn call(&self, op: Self::Op, steps: &mut Vec<StepOf<Self>>);
+
+    /// Appends what the structure shows at rest.
+    fn rest(&self, steps: &mut Vec<StepOf<Self>>);
+
+    /// Which part of the structure a step is about. Parts have nothing to do with each other, and are checked one by one.
+    fn part(_: &StepOf<Self>) -> u64 {
+        0
+    }
+}
+
+/// A fresh structure, and who will do what to it.
+struct Window<S: Subject> {
+    number: u64,
+    subject: S,
+    plans: Vec<Vec<S::Op>>,
+    arrived: AtomicUsize,
+    ticks: AtomicU64,
+}
+
+/// What happened in a window.
+pub(super) struct History<S: Subject> {
+    pub(super) window: u64,
+    pub(super) start: S::Model,
+    pub(super) events: Events<S>,
+    pub(super) calls: u64,
+    /// Calls during which another one began or ended.
+    pub(super) overlapped: u64,
+}
+
+impl<S: Subject> Window<S> {
+    fn new(round: &Round) -> Checked<Self> {
+        let subject = S::new(&mut round.setup())?;
+        let plan = |thread: usize| {
+            let mut rng = round.rng(thread);
+            (1..=S::CALLS).map(|i| S::plan(&mut rng, 1_000 * (thread as u64 + 1) + i)).collect()
+        };
+        let plans = (0..round.threads).map(plan).collect();
+        let (arrived, ticks) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Ok(Self { number: round.number, subject, plans, arrived, ticks })
+    }
+
+    fn tick(&self) -> u64 {
+        // AcqRel: the call that follows stays behind it, the one before stays before it.
+        self.ticks.fetch_add(1, Ordering::AcqRel)
+    }
+
+    /// Waits for the others without going to sleep, from which they would not wake together.
+    fn enter(&self) {
+        self.arrived.fetch_add(1, Ordering::AcqRel);
+        while self.arrived.load(Ordering::Acquire) < self.plans.len() {
+            thread::yield_now();
+        }
+    }
+
+    fn work(&self, thread: usize) -> Events<S> {
+        let mut events = Vec::with_capacity(4 * self.plans[thread].len());
+        let mut steps = Vec::with_capacity(16);
+        for &op in &self.plans[thread] {
+            pause();
+            let start = self.tick();
+            self.subject.call(op, &mut steps);
+            let end = self.tick();
+            events.extend(steps.drain(..).map(|step| Event { thread, start, end, step }));
+        }
+        events
+    }
+
+    /// The history of a window whose threads have ended.
+    fn finish(&self, lanes: Vec<Events<S>>) -> History<S> {
+        let mut events: Events<S> = lanes.into_iter().flatten().collect();
+        let mut intervals: Vec<_> = events.iter().map(|event| (event.start, event.end)).collect();
+        intervals.dedup();
+        let overlapped = intervals.iter().filter(|(start, end)| end - start > 1).count() as u64;
+        let (start, end) = (self.tick(), self.tick());
+        let mut steps = Vec::new();
+        self.subject.rest(&mut steps);
+        events.extend(steps.into_iter().map(|step| Event { thread: 0, start, end, step }));
+        let calls = self.plans.len() as u64 * S::CALLS;
+        History { window: self.number, start: self.subject.start(), events, calls, overlapped }
+    }
+}
+
+/// The histories of the windows from `first` on.
+pub(super) fn record<S: Subject>(
+    name: &'static str,
+    seed: u64,
+    threads: usize,
+    first: u64,
+) -> Checked<Vec<History<S>>> {
+    let window = |number| Window::<S>::new(&Round { name, seed, number, threads });
+    let windows: Vec<_> = (first..first + WINDOWS).map(window).collect::<Checked<_>>()?;
+    // A thread that panics goes on to the next window, where the others wait for it.
+    let work = |thread| {
+        fastrand::seed(seed ^ first ^ thread as u64);
+        let one = |window: &Window<S>| {
+            window.enter();
+            caught(|| Ok(window.work(thread)))
+        };
+        windows.iter().map(one).collect::<Vec<_>>()
+    };
+    let lanes: Vec<_> = thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = (0..threads).map(|thread| scope.spawn(move || work(thread))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("it caught its panics")).collect()
+    });
+    let mut lanes: Vec<_> = lanes.into_iter().map(Vec::into_iter).collect();
+    let finish = |window: &Window<S>| {
+        let lanes: Checked<Vec<_>> = lanes.iter_mut().map(|lane| lane.next().expect("one a window")).collect();
+        lanes.map(|lanes| window.finish(lanes)).or_else(|what| broken(format_args!("window {}: {what}", window.number)))
+    };
+    windows.iter().map(finish).collect()
+}
