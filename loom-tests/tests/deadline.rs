@@ -59,3 +59,15 @@ fn deadline_keep_sweep() {
         assert_eq!(drain(&queue, 80), 1);
     });
 }
+
+#[test]
+fn deadline_keep_until_the_past_sweep() {
+    bounded(|order| {
+        // What is put off into the past is not due before the next time: a sweep would meet it again and again.
+        let queue = queue(&[1]);
+        let (one, two) = (Arc::clone(&queue), Arc::clone(&queue));
+        let keep = |queue: Arc<DeadlineQueue<u64>>| move || queue.sweep(at(1), 8, |_, _| Next::KeepUntil(at(0))).more;
+        let more = order.race(keep(one), keep(two));
+        assert_eq!((more, drain(&queue, 2)), ((false, false), 1));
+    });
+}

@@ -181,6 +181,34 @@ fn fifo_weights_stay_below_the_byte_cap() {
 }
 
 #[test]
+fn fifo_insert_insert_of_what_fits_alone() {
+    bounded(|order| {
+        // Each may evict one of two, and then has too little: whoever waits for the other's bytes lets go of its own.
+        let map = Arc::new(FifoMap::builder(4).max_bytes(4, |_, &weight: &u64| weight).build().unwrap());
+        map.insert(0, 2).unwrap();
+        map.insert(1, 2).unwrap();
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        order.race(move || one.insert(2, 3).unwrap(), move || two.insert(3, 3).unwrap());
+        assert_eq!((map.stats().bytes, map.len()), (3, 1));
+    });
+}
+
+#[test]
+fn fifo_insert_of_a_key_whose_insert_was_overtaken() {
+    bounded(|order| {
+        // The entry that was overtaken is there for a moment, but not to be replaced.
+        let map = map(1, 0);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let overtake = move || {
+            two.insert(2, 2).unwrap();
+            two.insert(1, 9).unwrap();
+        };
+        order.race(move || one.insert(1, 1).unwrap(), overtake);
+        assert_eq!((keys(&map), map.len()), (vec![1], 1));
+    });
+}
+
+#[test]
 fn fifo_remove_remove_leaves_nothing_to_be_seen() {
     exhaustive(|order| {
         let map = map(1, 1);

@@ -440,6 +440,36 @@ fn map_grow_remove_get_brings_nothing_back() {
     });
 }
 
+#[test]
+fn map_grow_insert_insert_get_without_the_lines_before() {
+    bounded(|order| {
+        // The second insert gives up the lines before: all must be seen settled then.
+        let map = map(&[1, 2]);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let insert = move || {
+            one.insert(3, Box::new(3));
+            one.insert(4, Box::new(4));
+        };
+        let (_, seen) = order.race(insert, move || [1, 2].map(|key| read(&two, key)));
+        assert_eq!(seen, [Some(1), Some(2)]);
+    });
+}
+
+#[test]
+fn map_grow_insert_insert_gives_up_the_lines_before_get() {
+    bounded(|order| {
+        // One moves the lines, and the other gives up those before.
+        let map = map(&[1, 2]);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let insert_and_read = move || {
+            two.insert(4, Box::new(4));
+            [1, 2].map(|key| read(&two, key))
+        };
+        let (_, seen) = order.race(move || drop(one.insert(3, Box::new(3))), insert_and_read);
+        assert_eq!(seen, [Some(1), Some(2)]);
+    });
+}
+
 /// Two lines, of which the second is full and goes on to another, which is full too.
 fn chained() -> Map {
     map(&[2, 1, 101, 201])

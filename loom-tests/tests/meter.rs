@@ -1,10 +1,10 @@
-//! Races of the meter: the last unit, shutting, the turn of the window.
+//! Races of the meter: the last unit, shutting, the turn of the window. And of the clock that is set by hand.
 
 use loom_tests::{bounded, exhaustive};
 use std::sync::Arc;
 use std::time::Duration;
 use tollgate::budget::{Denied, Limits, Meter, Status};
-use tollgate::clock::Timestamp;
+use tollgate::clock::{Clock, ManualClock, Timestamp};
 
 const WINDOW: Duration = Duration::from_secs(10);
 
@@ -78,6 +78,22 @@ fn meter_shut_shows_what_came_before() {
 }
 
 #[test]
+fn meter_refusal_shows_what_came_before_it_was_shut() {
+    exhaustive(|order| {
+        let meter = meter(Limits::new(1));
+        let note = Arc::new(Meter::new(Limits::new(1), at(0)).unwrap());
+        let (one, two) = (Arc::clone(&meter), Arc::clone(&meter));
+        let (noted, read) = (Arc::clone(&note), Arc::clone(&note));
+        let write = move || {
+            noted.admit(1, at(0)).unwrap();
+            one.shut(Status::Closed).unwrap();
+        };
+        let ask = move || two.admit(1, at(0)).is_ok() || read.spent_at(at(0)).calls == 1;
+        assert!(order.race(write, ask).1, "refused, but what was done before it was shut is not seen");
+    });
+}
+
+#[test]
 fn meter_turn_of_the_window_by_three_threads() {
     bounded(|order| {
         let meter = meter(Limits::new(10).with_rate(2, WINDOW));
@@ -95,5 +111,19 @@ fn meter_turn_of_the_window_by_three_threads() {
         let ((one, two), late) = order.race(move || order.race(one, two), late);
         assert_eq!(one + two + late, 2);
         assert_eq!(meter.spent_at(at(10)).calls, 4);
+    });
+}
+
+#[test]
+fn clock_set_shows_what_came_before() {
+    exhaustive(|order| {
+        let (clock, note) = (ManualClock::new(at(1)), ManualClock::new(at(0)));
+        let (set, noted) = (clock.clone(), note.clone());
+        let write = move || {
+            noted.set(at(1));
+            set.set(at(2));
+        };
+        let look = move || clock.now() == at(1) || note.now() == at(1);
+        assert!(order.race(write, look).1, "a time was seen, but not what was done before it was set");
     });
 }

@@ -335,3 +335,51 @@ fn add_guard_remove_guard() {
         assert_eq!(machine.list_guards(), ["b"]);
     });
 }
+
+#[test]
+fn enroll_downgrade_of_its_principal() {
+    coarse(|order| {
+        let machine = machine(PostureConfig::new().history(0));
+        confirm(&machine, ANN);
+        machine.enroll(BOB, "p").unwrap();
+        let (one, two) = (machine.clone(), machine.clone());
+        let downgrade = move || two.downgrade_all(&Scope::Principal("p".into()), &stop());
+        order.race(move || one.enroll(ANN, "p").unwrap(), downgrade);
+        let down = [ANN, BOB].iter().filter(|agent| machine.get_posture(agent) == Pseudo).count() as u64;
+        assert_eq!(machine.stats().emergencies, down, "who is down has been told of it");
+    });
+}
+
+#[test]
+fn forget_of_the_last_of_a_principal_enroll() {
+    coarse(|order| {
+        let machine = machine(PostureConfig::new().history(0));
+        confirm(&machine, BOB);
+        machine.enroll(ANN, "p").unwrap();
+        let (one, two) = (machine.clone(), machine.clone());
+        let (forgotten, _) = order.race(move || one.forget(ANN), move || two.enroll(BOB, "p").unwrap());
+        assert_eq!(forgotten, Ok(true));
+        assert_eq!(machine.downgrade_all(&Scope::Principal("p".into()), &stop()), 1);
+        assert_eq!(machine.get_posture(BOB), Pseudo, "the cohort was given up with a member in it");
+    });
+}
+
+/// The floor of an agent that is forgotten goes with it: whoever read its records before looks again.
+#[test]
+fn trim_and_forget_history() {
+    coarse(|order| {
+        let machine = machine(PostureConfig::new().history(20).history_share(0));
+        for i in 0..20 {
+            confirm(&machine, if i % 2 == 0 { ANN } else { BOB });
+        }
+        let (one, two) = (machine.clone(), machine.clone());
+        let read = move || two.history(&HistoryQuery::new()).iter().map(|record| record.seq).collect::<Vec<_>>();
+        let trim_and_forget = move || {
+            confirm(&one, BOB);
+            one.forget(ANN)
+        };
+        let (_, seen) = order.race(trim_and_forget, read);
+        // The first is Ann's, the second Bob's, and both go by one trim.
+        assert_eq!(seen.contains(&1), seen.contains(&2), "a part of a trim: {seen:?}");
+    });
+}

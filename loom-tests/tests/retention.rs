@@ -89,3 +89,14 @@ fn retention_ingest_ingest_of_one_id_takes_one_place() {
         assert_eq!((tiers.tier1_usage_bytes(), tiers.len()), (Ok(5), 1));
     });
 }
+
+#[test]
+fn retention_sweep_remove_loses_one_at_most() {
+    exhaustive(|order| {
+        // One has to go, and the other may have gone by then.
+        let tiers = tiers(&[false, false]);
+        let (one, two) = (tiers.clone(), tiers.clone());
+        let (report, _) = order.race(move || swept(&one, 5, 10), move || two.remove(&1).unwrap());
+        assert!(report.overflow_data_loss.len() <= 1, "{:?}", report.overflow_data_loss);
+    });
+}

@@ -114,6 +114,62 @@ fn session_create_create_at_the_cap() {
     });
 }
 
+#[test]
+fn session_create_close_for_agent_leaves_nothing_closed_behind() {
+    // Each create inserts into two tables: too many steps to exhaust.
+    bounded(|order| {
+        let (store, _) = sessions(SessionConfig::new());
+        store.create(request()).unwrap();
+        let (one, two) = (store.clone(), store.clone());
+        order.race(move || one.create(request()).unwrap(), move || two.close_for_agent(&AGENT));
+        store.sweep(8);
+        assert_eq!(store.stats().live, store.count_active(&AGENT), "what is closed may be swept at once");
+    });
+}
+
+#[test]
+fn session_close_for_agent_twice_create() {
+    bounded(|order| {
+        // One of them closes the roster, and the other means the same one when the agent has a new one.
+        let (store, _) = sessions(SessionConfig::new());
+        store.create(request()).unwrap();
+        let (one, two) = (store.clone(), store.clone());
+        let renew = move || {
+            one.close_for_agent(&AGENT);
+            one.create(request()).unwrap()
+        };
+        let (id, _) = order.race(renew, move || two.close_for_agent(&AGENT));
+        let active = store.get(&id).unwrap().status == Status::Active;
+        assert_eq!(store.count_active(&AGENT), u64::from(active));
+    });
+}
+
+#[test]
+fn session_sweep_of_the_last_of_an_agent_create() {
+    bounded(|order| {
+        // The roster is empty, and about to be dropped, when the new session is counted in it.
+        let (store, _) = sessions(SessionConfig::new());
+        let old = store.create(request()).unwrap();
+        store.close(&old).unwrap();
+        let (one, two) = (store.clone(), store.clone());
+        order.race(move || one.sweep(8), move || two.create(request()).unwrap());
+        assert_eq!((store.count_active(&AGENT), store.stats().live), (1, 1));
+    });
+}
+
+#[test]
+fn session_sweep_sweep_gives_room_back_once() {
+    bounded(|order| {
+        let (store, _) = sessions(SessionConfig::new());
+        store.create(request()).unwrap();
+        let old = store.create(request()).unwrap();
+        store.close(&old).unwrap();
+        let (one, two) = (store.clone(), store.clone());
+        let (first, second) = order.race(move || one.sweep(8).removed, move || two.sweep(8).removed);
+        assert_eq!((first + second, store.stats().live), (1, 1));
+    });
+}
+
 type Set = RevocationSet<u64, u64, ManualClock>;
 
 /// Tokens of ten seconds, a grace of one.
@@ -187,6 +243,9 @@ fn retrack_sweep() {
         clock.set(at(150));
         set.sweep(8);
         assert_eq!(set.stats().live, 1, "an entry that lives until 200 was forgotten at 150");
+        clock.set(at(250));
+        set.sweep(8);
+        assert_eq!(set.stats().live, 0, "an entry that lived until 200 is there for ever");
     });
 }
 
@@ -240,5 +299,57 @@ fn revoke_principal_revoke_principal_counts_once() {
         assert_eq!(first + second, 1);
         assert_eq!((seen, also_seen), (Standing::Revoked, Standing::Revoked), "returned before it was revoked");
         assert_eq!((set.check(&1), set.stats().cutoffs), (Standing::Revoked, 1));
+    });
+}
+
+#[test]
+fn revoke_track_of_one_token() {
+    // Each inserts into three tables: too many steps to exhaust.
+    bounded(|order| {
+        let (set, _) = revocations(4);
+        let (one, two) = (set.clone(), set.clone());
+        order.race(move || one.revoke(1, at(105)).unwrap(), move || two.track(7, 1, at(105)).unwrap());
+        assert_eq!((set.check(&1), set.stats().live), (Standing::Revoked, 1));
+        assert_eq!(set.revoke_principal(&7), Ok(0), "a token that is revoked is in no cohort");
+    });
+}
+
+#[test]
+fn sweep_of_the_last_of_a_cohort_track() {
+    bounded(|order| {
+        // The cohort ends with its last token, just when another one joins it.
+        let (set, clock) = revocations(4);
+        set.track(7, 1, at(105)).unwrap();
+        clock.set(at(120));
+        let (one, two) = (set.clone(), set.clone());
+        order.race(move || one.sweep(8), move || two.track(7, 2, at(200)).unwrap());
+        assert_eq!((set.revoke_principal(&7), set.check(&2)), (Ok(1), Standing::Revoked));
+    });
+}
+
+#[test]
+fn sweep_of_a_cutoff_check_issued() {
+    exhaustive(|order| {
+        // A sweep by a clock that jumped ahead drops the cutoff; a check by the right time must not find it clear.
+        let (set, clock) = revocations(4);
+        set.revoke_principal(&7).unwrap();
+        clock.set(at(500));
+        let (one, two) = (set.clone(), set.clone());
+        let check = move || two.check_issued_at(&1, &7, at(100), at(101));
+        let (_, seen) = order.race(move || one.sweep(8), check);
+        assert_ne!(seen, Standing::Clear);
+    });
+}
+
+#[test]
+fn sweep_of_a_cutoff_revoke_principal() {
+    bounded(|order| {
+        // The cutoff has ended when it is set again.
+        let (set, clock) = revocations(4);
+        set.revoke_principal(&7).unwrap();
+        clock.set(at(111));
+        let (one, two) = (set.clone(), set.clone());
+        order.race(move || one.sweep(8), move || two.revoke_principal(&7).unwrap());
+        assert_eq!((set.check_issued(&1, &7, at(111)), set.stats().cutoffs), (Standing::Revoked, 1));
     });
 }

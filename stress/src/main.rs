@@ -11,6 +11,7 @@ mod handles;
 mod linearize;
 mod map;
 mod meter;
+mod mutate;
 mod posture;
 mod retention;
 mod revocation;
@@ -56,6 +57,8 @@ struct Options {
 enum Command {
     /// Checks recorded histories against sequential models
     Linearize(linearize::Options),
+    /// Weakens orderings and drops re-checks, one at a time, and says whether a model breaks
+    Mutate(mutate::Options),
     /// Runs everything for hours, beside structures that live as long, and holds memory to be flat
     Soak(soak::Options),
 }
@@ -97,6 +100,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     match &options.command {
         Some(Command::Linearize(options)) => return linearize::run(options),
+        Some(Command::Mutate(options)) => return mutate::run(options),
         Some(Command::Soak(options)) => return soak::run(options),
         None => {}
     }

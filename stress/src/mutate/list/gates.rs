@@ -1,0 +1,248 @@
+//! Mutations of sessions, revocations and handles.
+
+use super::{Fate, Mutation, Source};
+
+pub(super) const SESSION_ENTRY: Source = Source {
+    file: "src/session/entry.rs",
+    mutations: &[
+        Mutation {
+            id: "session-roster-ignored",
+            what: "an admission does not ask the roster",
+            find: "now > self.expires_after || «self.roster.active.status() != MeterStatus::Open»",
+            with: "false",
+            fate: Fate::Breaks(&["session_admit_close_for_agent"]),
+        },
+        Mutation {
+            id: "session-unsettled",
+            what: "a session is said to be closed while its own meter is open",
+            find: "return «self.meter.shut(MeterStatus::Closed).map_or_else(|was| was, |_| MeterStatus::Closed)»;",
+            with: "MeterStatus::Closed",
+            fate: Fate::Breaks(&["session_admit_close_for_agent"]),
+        },
+    ],
+};
+
+pub(super) const SESSION: Source = Source {
+    file: "src/session/mod.rs",
+    mutations: &[
+        Mutation {
+            id: "session-closed-meanwhile",
+            what: "a create does not ask whether its agent was closed meanwhile",
+            find: "if «closed_meanwhile.active.status() != MeterStatus::Open» {",
+            with: "false",
+            fate: Fate::Breaks(&["session_create_close_for_agent_leaves_nothing_closed_behind"]),
+        },
+        Mutation {
+            id: "session-close-place",
+            what: "a close gives back the place of what has expired",
+            find: "if «before.status == MeterStatus::Open» {\n            session",
+            with: "true",
+            fate: Fate::Breaks(&["session_expire_expire_gives_the_place_back_once"]),
+        },
+    ],
+};
+
+pub(super) const SESSION_SHARED: Source = Source {
+    file: "src/session/shared.rs",
+    mutations: &[
+        Mutation {
+            id: "session-count-shut",
+            what: "a create is not told that its roster was shut",
+            find: "Err(Denied::Shut(_)) => «self.drop_roster(&roster)»",
+            with: "return Ok(roster)",
+            fate: Fate::Breaks(&["session_sweep_of_the_last_of_an_agent_create"]),
+        },
+        Mutation {
+            id: "session-drop-any",
+            what: "a roster is dropped that took the place of the one meant",
+            find: "|other| «Arc::ptr_eq(other, roster)»)",
+            with: "true",
+            fate: Fate::Breaks(&["session_close_for_agent_twice_create"]),
+        },
+        Mutation {
+            id: "session-disband-open",
+            what: "an empty roster is dropped without shutting it",
+            find: "roster.members.is_empty() && «roster.active.shut_if(MeterStatus::Closed, |spent| spent.calls == 0).is_ok()»",
+            with: "true",
+            fate: Fate::Breaks(&["session_sweep_of_the_last_of_an_agent_create"]),
+        },
+        Mutation {
+            id: "session-room-once",
+            what: "no second look for room that another thread's sweep has made",
+            find: "// What another thread's sweep removed since the last look counts too.\n                if «self.room.admit(1, now).is_ok()» {",
+            with: "false",
+            fate: Fate::Survives(
+                &["session_create_create_at_the_cap"],
+                "who comes while a sweep is making room may be refused in any case, as the sweep gives the room back when the session is gone",
+            ),
+        },
+        Mutation {
+            id: "session-sweep-twice",
+            what: "a session's room is given back by each sweep that meets it",
+            find: "if «sessions.remove(id).is_some()» {",
+            with: "sessions.remove(id);\n                true",
+            fate: Fate::Breaks(&["session_sweep_sweep_gives_room_back_once"]),
+        },
+    ],
+};
+
+pub(super) const REVOCATION: Source = Source {
+    file: "src/revocation/mod.rs",
+    mutations: &[
+        Mutation {
+            id: "revoke-look-first",
+            what: "what was dropped is asked before the lookup, not after",
+            find: "let Some(entry) = «self.tokens.get(token)» else",
+            with: "{\n            let behind = self.is_behind();\n            let found = self.tokens.get(token);\n            if found.is_none() {\n                return if behind { Standing::Unknown } else { Standing::Clear };\n            }\n            found\n        }",
+            fate: Fate::Breaks(&["revoke_sweep_check"]),
+        },
+        Mutation {
+            id: "revoke-cutoff-look",
+            what: "a check does not ask whether a cutoff was dropped",
+            find: "Standing::Clear if «self.is_behind()» =>",
+            with: "false",
+            fate: Fate::Breaks(&["sweep_of_a_cutoff_check_issued"]),
+        },
+    ],
+};
+
+pub(super) const REVOCATION_SHARED: Source = Source {
+    file: "src/revocation/shared.rs",
+    mutations: &[
+        Mutation {
+            id: "revoke-cohort-over",
+            what: "a cohort that has ended counts as revoked",
+            find: "«cohort.members.status() == Status::Closed»)",
+            with: "cohort.members.status() != Status::Open",
+            fate: Fate::Breaks(&["sweep_of_the_last_of_a_cohort_check"]),
+        },
+        Mutation {
+            id: "revoke-place-twice",
+            what: "a revocation that finds the token keeps the place that it took",
+            find: "Some(_) if has_room => «drop(self.room.refund(1, Timestamp::ZERO))»",
+            with: "{}",
+            fate: Fate::Breaks(&["revoke_revoke_of_one_token_takes_one_place"]),
+        },
+        Mutation {
+            id: "revoke-lost-track",
+            what: "a track that finds the token stays in the cohort",
+            find: "«self.leave(&cohort);»\n        let _ = self.room",
+            with: "",
+            fate: Fate::Breaks(&["revoke_track_of_one_token"]),
+        },
+        Mutation {
+            id: "revoke-lost-track-place",
+            what: "nor gives its place back",
+            find: "«let _ = self.room.refund(1, Timestamp::ZERO);»\n        self.prolong",
+            with: "",
+            fate: Fate::Breaks(&["revoke_track_of_one_token"]),
+        },
+        Mutation {
+            id: "revoke-join-shut",
+            what: "a token joins a cohort that was shut",
+            find: "cohort.filter(|cohort| «cohort.members.admit(1, Timestamp::ZERO).is_ok()»)",
+            with: "{ let _ = cohort.members.admit(1, Timestamp::ZERO); true }",
+            fate: Fate::Breaks(&["revoke_principal_track"]),
+        },
+        Mutation {
+            id: "revoke-leave-open",
+            what: "an empty cohort is given up without shutting it",
+            find: "if «cohort.members.shut_if(Status::Expired, |spent| spent.calls == 0).is_ok()» {",
+            with: "cohort.members.spent_at(Timestamp::ZERO).calls == 0",
+            fate: Fate::Breaks(&["sweep_of_the_last_of_a_cohort_track"]),
+        },
+        Mutation {
+            id: "revoke-leave-any",
+            what: "a cohort is given up that took the place of the one meant",
+            find: "if «Arc::ptr_eq(other, cohort)» =>",
+            with: "true",
+            fate: Fate::Breaks(&["sweep_of_the_last_of_a_cohort_track"]),
+        },
+        Mutation {
+            id: "revoke-cohort-first",
+            what: "a principal's cohort is given up before it is shut",
+            find: "Step::Put(«Principal { cohort, cutoff: Some(now.max(cutoff)) }»)",
+            with: "Principal { cohort: cohort.filter(|_| false), cutoff: Some(now.max(cutoff)) }",
+            fate: Fate::Breaks(&["revoke_principal_revoke_principal_counts_once"]),
+        },
+        Mutation {
+            id: "revoke-room-once",
+            what: "no second look for room that another thread's sweep has made",
+            find: "if «room.admit(1, Timestamp::ZERO).is_ok()» {\n                    return Ok(());",
+            with: "false",
+            fate: Fate::Survives(
+                &["revoke_full"],
+                "who comes while a sweep is making room may be refused in any case, as the sweep gives the room back when the entry is gone",
+            ),
+        },
+        Mutation {
+            id: "revoke-sweep-prolonged",
+            what: "a token is swept that was prolonged meanwhile",
+            find: "|entry| «self.forget_at(entry.expires_at) <= now»)",
+            with: "entry.expires_at <= entry.expires_at.max(now)",
+            fate: Fate::Breaks(&["retrack_sweep"]),
+        },
+        Mutation {
+            id: "revoke-kept-forgotten",
+            what: "a token that was prolonged is not queued again",
+            find: "let kept = «tokens.get(token)»;",
+            with: "None::<&Entry<P>>",
+            fate: Fate::Breaks(&["retrack_sweep"]),
+        },
+        Mutation {
+            id: "revoke-cutoff-prolonged",
+            what: "a cutoff is swept that was prolonged meanwhile",
+            find: "Some(known) if «ended(known)» =>",
+            with: "known.cutoff.is_some()",
+            fate: Fate::Breaks(&["sweep_of_a_cutoff_revoke_principal"]),
+        },
+        Mutation {
+            id: "revoke-sweep-own-time",
+            what: "a sweep judges by a time that the queue does not know",
+            find: "let now = «self.queue.advance(now)»;\n        let swept",
+            with: "now",
+            fate: Fate::Breaks(&["revoke_sweep_check"]),
+        },
+    ],
+};
+
+pub(super) const HANDLE: Source = Source {
+    file: "src/handle/mod.rs",
+    mutations: &[
+        Mutation {
+            id: "handle-queued-first",
+            what: "a handle is queued before it is linked",
+            find: "let Ok(placed) = «self.entries.insert_reclaiming(id, entry, reclaim)» else",
+            with: "{\n            self.queue.add(id, expires_at);\n            let placed = self.entries.insert_reclaiming(id, entry, reclaim);\n            placed.map(|placed| crate::fifo::Placed { overtaken: true, ..placed })\n        }",
+            fate: Fate::Breaks(&["handle_sweep_store_leaves_nothing_behind"]),
+        },
+        Mutation {
+            id: "handle-remove-look",
+            what: "a removal looks, and then removes",
+            find: "«shared.entries.remove(id).ok_or(HandleError::NotFound)?»",
+            with: "{\n            let entry = shared.entries.get(id).ok_or(HandleError::NotFound)?;\n            shared.entries.remove(id);\n            entry\n        }",
+            fate: Fate::Breaks(&["handle_remove_remove_returns_it_once"]),
+        },
+        Mutation {
+            id: "handle-expired-uncounted",
+            what: "an expiry is counted without its removal",
+            find: "self.expired.add(«removed.into()»);",
+            with: "1",
+            fate: Fate::Breaks(&["handle_get_get_of_one_that_expires"]),
+        },
+        Mutation {
+            id: "handle-sweep-own-time",
+            what: "a sweep judges by its own time",
+            find: "if expires_at <= «self.queue.high_water()» {",
+            with: "now",
+            fate: Fate::Breaks(&["handle_sweep_sweep_later_leaves_nothing_behind"]),
+        },
+        Mutation {
+            id: "handle-look-once",
+            what: "no second look for room that another thread's sweep has made",
+            find: "«looked = !found();\n        true»",
+            with: "found()",
+            fate: Fate::Breaks(&["handle_sweep_store_that_needs_its_place"]),
+        },
+    ],
+};

@@ -1,0 +1,340 @@
+//! Mutations of bodies, postures and retention.
+
+use super::{Fate, Mutation, Source};
+
+pub(super) const BODY_PIECES: Source = Source {
+    file: "src/body/pieces.rs",
+    mutations: &[Mutation {
+        id: "body-drop-blind",
+        what: "the last reference is looked for, and dropped then",
+        find: "let done = «pieces.compute(digest, |held| match held.map(|held| held.without(refs)) {\n                Some(Some(held)) => Step::Put(held),\n                Some(None) => Step::Remove,\n                None => Step::Keep,\n            })»;",
+        with: "{\n                let seen = pieces.get(&digest).map(|held| held.without(refs));\n                pieces.compute(digest, |_| match seen.clone() {\n                    Some(Some(held)) => Step::Put(held),\n                    Some(None) => Step::Remove,\n                    None => Step::Keep,\n                })\n            }",
+        fate: Fate::Breaks(&["body_release_insert_of_one_that_goes_on"]),
+    }],
+};
+
+pub(super) const BODY_PLAN: Source = Source {
+    file: "src/body/plan.rs",
+    mutations: &[
+        Mutation {
+            id: "body-hold-blind",
+            what: "what is held is looked for, and held then",
+            find: "let done = «pieces.compute(digest, |held| held.map_or(Step::Keep, |held| Step::Put(held.with(refs))))»;",
+            with: "{\n            let seen = pieces.get(&digest).map(|held| held.with(refs));\n            pieces.compute(digest, |_| seen.clone().map_or(Step::Keep, Step::Put))\n        }",
+            fate: Fate::Breaks(&["body_release_insert_of_one_that_goes_on"]),
+        },
+        Mutation {
+            id: "body-link-over",
+            what: "what another thread has linked is replaced",
+            find: "Step::Put(«there.map_or_else(|| held.clone(), |it| it.with(held.refs))»))",
+            with: "there.map_or_else(|| held.clone(), |_| held.clone())",
+            fate: Fate::Breaks(&["body_insert_insert_of_the_same_content"]),
+        },
+        Mutation {
+            id: "body-link-spare",
+            what: "bytes of what another thread has linked are kept",
+            find: "«pieces.give_back(spare);»",
+            with: "",
+            fate: Fate::Breaks(&["body_insert_insert_of_the_same_content"]),
+        },
+        Mutation {
+            id: "body-link-unneeded",
+            what: "references of what another thread has linked are kept",
+            find: "«pieces.drop_refs(unneeded);»",
+            with: "",
+            fate: Fate::Breaks(&["body_insert_insert_of_the_same_content"]),
+        },
+    ],
+};
+
+pub(super) const BODY_SHARED: Source = Source {
+    file: "src/body/shared.rs",
+    mutations: &[
+        Mutation {
+            id: "body-overtaken",
+            what: "a record that was evicted on its way is left to nobody",
+            find: "Ok(placed) if «placed.overtaken» =>",
+            with: "false",
+            fate: Fate::Breaks(&["body_insert_prune"]),
+        },
+        Mutation {
+            id: "body-twin-departs-twice",
+            what: "a twin that was evicted departs once more",
+            find: "!self.claim(&stored) && «self.records.remove(&ticket).is_some()»;",
+            with: "{\n            self.records.remove(&ticket);\n            true\n        }",
+            fate: Fate::Breaks(&["body_insert_insert_of_the_same_record"]),
+        },
+        Mutation {
+            id: "body-room-once",
+            what: "no second look for room that others have made",
+            find: "return «self.pieces.reserve(bytes)»;",
+            with: "false",
+            fate: Fate::Breaks(&["body_insert_evict"]),
+        },
+        Mutation {
+            id: "body-claim-look",
+            what: "who claims an id looks at the turn's list, and does not exchange it",
+            find: "Some(list) if list.contains(&stored.ticket) => «Step::Put(Arc::clone(list))»",
+            with: "Step::Keep",
+            fate: Fate::Breaks(&["body_insert_prune"]),
+        },
+        Mutation {
+            id: "body-claim-blind",
+            what: "nor looks",
+            find: "if «!self.is_in_turn(stored)» {",
+            with: "false",
+            fate: Fate::Breaks(&["body_insert_prune"]),
+        },
+        Mutation {
+            id: "body-claim-leaving",
+            what: "an id whose record is on its way out counts as taken",
+            find: "if «self.records.get(&other).is_some()» {",
+            with: "true",
+            fate: Fate::Breaks(&["body_insert_prune"]),
+        },
+        Mutation {
+            id: "body-claim-any",
+            what: "an id is freed that somebody else has claimed meanwhile",
+            find: "|&current| «current == other»)",
+            with: "true",
+            fate: Fate::Breaks(&["body_insert_insert_of_the_same_record"]),
+        },
+        Mutation {
+            id: "body-depart-order",
+            what: "a departing record gives up its id before its turn",
+            find: "self.leave_turn(&stored.record.turn, stored.ticket);\n        self.ids.pin().remove_if(&stored.id, |&ticket| ticket == stored.ticket);",
+            with: "self.ids.pin().remove_if(&stored.id, |&ticket| ticket == stored.ticket);\n        self.leave_turn(&stored.record.turn, stored.ticket);",
+            fate: Fate::Breaks(&["body_insert_prune"]),
+        },
+        Mutation {
+            id: "body-depart-any",
+            what: "a departing record gives up an id that is another's",
+            find: "|&ticket| «ticket == stored.ticket»)",
+            with: "true",
+            fate: Fate::Breaks(&["body_insert_insert_of_the_same_record"]),
+        },
+    ],
+};
+
+pub(super) const POSTURE_AGENT: Source = Source {
+    file: "src/posture/agent.rs",
+    mutations: &[Mutation {
+        id: "posture-cohort-ignored",
+        what: "a reader does not ask the cohorts",
+        find: "if «self.down().is_some()» { Posture::Pseudo }",
+        with: "false",
+        fate: Fate::Breaks(&["downgrade_all_is_one_instant_for_two"]),
+    }],
+};
+
+pub(super) const POSTURE_COHORT: Source = Source {
+    file: "src/posture/cohort.rs",
+    mutations: &[Mutation {
+        id: "posture-order-late",
+        what: "a cohort is shut before its order is there",
+        find: "let mine = «self.order.pin().try_insert((), Arc::clone(order)).is_ok()»;",
+        with: "{\n            let _ = self.members.shut(Status::Closed);\n            self.order.pin().try_insert((), Arc::clone(order)).is_ok()\n        }",
+        fate: Fate::Breaks(&["downgrade_all_is_one_instant_for_two"]),
+    }],
+};
+
+pub(super) const POSTURE_MANY: Source = Source {
+    file: "src/posture/many.rs",
+    mutations: &[
+        Mutation {
+            id: "posture-enter-other",
+            what: "an order is entered in the place of another",
+            find: "known.down().is_some_and(|other| «Arc::ptr_eq(other, down)»))",
+            with: "Arc::strong_count(other) > 0",
+            fate: Fate::Breaks(&["downgrade_all_downgrade_all_keeps_the_latch"]),
+        },
+        Mutation {
+            id: "posture-lower-other",
+            what: "who finds another's order does not give its own",
+            find: "if «mine» {\n                tracing",
+            with: "true",
+            fate: Fate::Breaks(&["emergency_of_an_unknown_agent_insert"]),
+        },
+        Mutation {
+            id: "posture-renew-any",
+            what: "a cohort is renewed that another thread has renewed",
+            find: "Some(current) if «Arc::ptr_eq(current, down)» =>",
+            with: "true",
+            fate: Fate::Breaks(&["transition_downgrade_of_its_principal"]),
+        },
+        Mutation {
+            id: "posture-all-other",
+            what: "who finds another's order does not give its own",
+            find: "if «mine» {\n                self.settle_all",
+            with: "true",
+            fate: Fate::Breaks(&["downgrade_all_downgrade_all_keeps_the_latch"]),
+        },
+    ],
+};
+
+pub(super) const POSTURE_MEMBERS: Source = Source {
+    file: "src/posture/members.rs",
+    mutations: &[
+        Mutation {
+            id: "posture-enroll-down",
+            what: "an agent is enrolled in a cohort that was taken down",
+            find: "agent.down().is_some() || «joined.is_down()» {",
+            with: "false",
+            fate: Fate::Breaks(&["enroll_downgrade_of_its_principal"]),
+        },
+        Mutation {
+            id: "posture-enroll-look",
+            what: "who enrolled an agent does not count it once more",
+            find: "if «joined.members.admit(1, Timestamp::ZERO).is_ok()» {",
+            with: "false",
+            fate: Fate::Breaks(&["enroll_downgrade_of_its_principal"]),
+        },
+        Mutation {
+            id: "posture-leave-open",
+            what: "an empty cohort is given up without shutting it",
+            find: "if «cohort.members.shut_if(Status::Expired, |spent| spent.calls == 0).is_ok()» {",
+            with: "cohort.members.spent_at(Timestamp::ZERO).calls == 0",
+            fate: Fate::Breaks(&["forget_of_the_last_of_a_principal_enroll"]),
+        },
+        Mutation {
+            id: "posture-forget-any",
+            what: "an agent is forgotten that has changed since it was looked at",
+            find: "let fits = |other: &Agent| «same(other)» &&",
+            with: "true",
+            fate: Fate::Breaks(&["forget_emergency"]),
+        },
+        Mutation {
+            id: "posture-forget-down",
+            what: "or was taken down since",
+            find: "!other.latched && «other.down().is_none()»;",
+            with: "true",
+            fate: Fate::Breaks(&["forget_emergency"]),
+        },
+        Mutation {
+            id: "posture-release-down",
+            what: "a latch is released that a downgrade has just ordered",
+            find: "(known.latched && «open(known)»)",
+            with: "true",
+            fate: Fate::Breaks(&["transition_emergency_with_a_latch"]),
+        },
+    ],
+};
+
+pub(super) const POSTURE: Source = Source {
+    file: "src/posture/mod.rs",
+    mutations: &[Mutation {
+        id: "posture-decided-before",
+        what: "a transition is carried out on what has changed since",
+        find: "None if «known.token() != token» =>",
+        with: "false",
+        fate: Fate::Breaks(&["transition_transition_from_one_posture"]),
+    }],
+};
+
+pub(super) const POSTURE_SHARED: Source = Source {
+    file: "src/posture/shared.rs",
+    mutations: &[
+        Mutation {
+            id: "posture-look-once",
+            what: "what was not known is not looked for again",
+            find: "if «agents.get(agent).is_none()» {\n                return",
+            with: "true",
+            fate: Fate::Breaks(&["insert_downgrade_all"]),
+        },
+        Mutation {
+            id: "posture-write-down",
+            what: "a change is made on an agent that was taken down",
+            find: "if «agent.down().is_some()» {\n                    return",
+            with: "false",
+            fate: Fate::Breaks(&["transition_downgrade_of_its_principal"]),
+        },
+        Mutation {
+            id: "posture-confirm-look",
+            what: "who makes an agent known looks at the strangers, and does not count",
+            find: "if «birth.members.admit(1, Timestamp::ZERO).is_ok()» {",
+            with: "!birth.is_down()",
+            fate: Fate::Breaks(&["emergency_of_an_unknown_agent_insert"]),
+        },
+        Mutation {
+            id: "posture-emergency-late",
+            what: "an emergency does not ask whether the agent has become known",
+            find: "if «!self.agents.contains_key(&**agent)» {\n                self.untracked",
+            with: "true",
+            fate: Fate::Breaks(&["emergency_of_an_unknown_agent_insert"]),
+        },
+    ],
+};
+
+pub(super) const POSTURE_TRIM: Source = Source {
+    file: "src/posture/trim.rs",
+    mutations: &[
+        Mutation {
+            id: "posture-trim-both",
+            what: "a trim is published on floors that another has replaced",
+            find: "Some(current) if «Arc::ptr_eq(current, &floors)» =>",
+            with: "true",
+            fate: Fate::Breaks(&["append_append_at_the_limit"]),
+        },
+        Mutation {
+            id: "posture-floors-first",
+            what: "a reader takes the floors from before it read",
+            find: "let floors = «self.floors()»;\n            // The floor of",
+            with: "Arc::clone(&before)",
+            fate: Fate::Breaks(&["trim_history"]),
+        },
+        Mutation {
+            id: "posture-forgotten",
+            what: "a reader does not ask whether an agent was forgotten meanwhile",
+            find: "if «floors.forgotten == before.forgotten» {",
+            with: "true",
+            fate: Fate::Breaks(&["trim_and_forget_history"]),
+        },
+    ],
+};
+
+pub(super) const RETENTION_MEMORY: Source = Source {
+    file: "src/retention/memory.rs",
+    mutations: &[
+        Mutation {
+            id: "retention-exists",
+            what: "an ingest of what is there keeps its place",
+            find: "give_back(&shared.raw_bytes, bytes);\n            «give_back(&shared.room, 1);»",
+            with: "",
+            fate: Fate::Breaks(&["retention_ingest_ingest_of_one_id_takes_one_place"]),
+        },
+        Mutation {
+            id: "retention-analyse-gone",
+            what: "an analysis is recorded of what was evicted",
+            find: "«held.raw.as_ref().ok_or(TierError::Evicted)?;»\n            let session = RawSession { analyzed_at",
+            with: "",
+            fate: Fate::Breaks(&["retention_evict_record_analysis"]),
+        },
+        Mutation {
+            id: "retention-evict-twice",
+            what: "what was evicted is evicted again",
+            find: "«held.raw.as_ref().ok_or(TierError::Evicted)?;»\n            let session = RawSession { evicted_at",
+            with: "",
+            fate: Fate::Breaks(&["retention_sweep_sweep_loses_a_session_once"]),
+        },
+    ],
+};
+
+pub(super) const RETENTION_SWEEP: Source = Source {
+    file: "src/retention/sweep.rs",
+    mutations: &[
+        Mutation {
+            id: "retention-loss-unasked",
+            what: "a loss is not asked for again",
+            find: "// Asked before each: what another sweep has freed need not be lost here.\n            if «!self.is_over(self.policy.hard_cap())?» {",
+            with: "false",
+            fate: Fate::Breaks(&["retention_sweep_remove_loses_one_at_most"]),
+        },
+        Mutation {
+            id: "retention-stale-list",
+            what: "a last resort goes by the list from before",
+            find: "self.list(&known, otherwise)?;\n        «self.budget()?;»",
+            with: "",
+            fate: Fate::Breaks(&["retention_evict_record_analysis"]),
+        },
+    ],
+};
