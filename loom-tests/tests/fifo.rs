@@ -46,19 +46,79 @@ fn fifo_insert_behind_a_walk_is_not_met_by_it() {
     }
 }
 
-#[test]
-fn fifo_insert_insert_leave_nothing_older_behind() {
-    bounded(|order| {
-        let map = map(2, 2);
+/// Two inserts into a map of two, after so many before, evict one each.
+fn insert_insert_leave_nothing_older_behind(before: u64) {
+    bounded(move |order| {
+        let map = map(2, before);
         let (one, two) = (Arc::clone(&map), Arc::clone(&map));
         let look = move || {
-            let seq = two.insert(3, 3).unwrap().seq;
+            let seq = two.insert(before + 1, 0).unwrap().seq;
             // Keys are numbers here. What is two or more before an insert that has returned is gone.
-            (0..=seq - 2).find(|&old| old < 2 && two.get(&old).is_some()).map(|old| (old, seq))
+            (0..=seq - 2).find(|&old| old < before && two.get(&old).is_some()).map(|old| (old, seq))
         };
-        let (_, left) = order.race(move || one.insert(2, 2).unwrap(), look);
+        let (_, left) = order.race(move || one.insert(before, 0).unwrap(), look);
         assert_eq!(left, None, "an older entry than the cap allows, and the number that it was seen after");
         assert_eq!(map.len(), 2);
+    });
+}
+
+#[test]
+fn fifo_insert_insert_leave_nothing_older_behind() {
+    insert_insert_leave_nothing_older_behind(2);
+}
+
+#[test]
+fn fifo_insert_insert_leave_nothing_older_behind_a_finished_leaf() {
+    // A leaf of the model has four numbers: one evicts the last of the first leaf, the other the first of the next.
+    insert_insert_leave_nothing_older_behind(5);
+}
+
+#[test]
+fn fifo_insert_twice_insert_leaves_nothing_older_behind() {
+    bounded(|order| {
+        // The first of the two may be evicted by the other thread, which has seen it published and not yet in the index.
+        let map = map(1, 1);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let insert_twice = move || {
+            two.insert(3, 3).unwrap();
+            two.insert(4, 4).unwrap();
+            two.get(&3)
+        };
+        let (_, left) = order.race(move || one.insert(2, 2).unwrap(), insert_twice);
+        assert_eq!((left, map.len()), (None, 1));
+    });
+}
+
+/// An insert takes what a removal gives back, and walks under the pin from before it.
+fn insert_and_look_under_one_pin_remove(map: fn() -> FifoMap<u64, u64>) {
+    bounded(move |order| {
+        let map = Arc::new(map());
+        map.insert(0, 2).unwrap();
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let insert_and_look = move || {
+            let mut seen = 0;
+            let inside = || {
+                one.insert(1, 2).unwrap();
+                seen = one.snapshot().len();
+                false
+            };
+            one.insert_reclaiming(2, 2, inside).unwrap();
+            seen
+        };
+        let (seen, _) = order.race(insert_and_look, move || two.remove(&0));
+        assert!(seen <= 1, "{seen} entries seen, with room for one");
+    });
+}
+
+#[test]
+fn fifo_insert_and_look_under_one_pin_remove() {
+    insert_and_look_under_one_pin_remove(|| FifoMap::builder(1).build().unwrap());
+}
+
+#[test]
+fn fifo_insert_and_look_under_one_pin_remove_by_bytes() {
+    insert_and_look_under_one_pin_remove(|| {
+        FifoMap::builder(4).max_bytes(2, |_, &weight: &u64| weight).build().unwrap()
     });
 }
 
@@ -112,6 +172,17 @@ fn fifo_insert_insert_of_one_key() {
         assert!(first.replaced ^ second.replaced);
         assert_eq!(map.get(&1), Some(if first.replaced { 1 } else { 2 }));
         assert_eq!(map.len(), 1);
+    });
+}
+
+#[test]
+fn fifo_insert_insert_of_one_key_at_the_cap() {
+    bounded(|order| {
+        // One of them may be evicted before it is linked, and then finds the key there: its number and slot are gone.
+        let map = map(1, 0);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        order.race(move || one.insert(1, 1).unwrap(), move || two.insert(1, 2).unwrap());
+        assert_eq!((keys(&map), map.len()), (vec![1], 1));
     });
 }
 

@@ -308,6 +308,33 @@ fn emergency_of_an_unknown_agent_insert() {
 }
 
 #[test]
+fn emergency_emergency_of_unknown_agents_keeps_the_latch() {
+    coarse(|order| {
+        let machine = machine(PostureConfig::new().agents(1).history(0));
+        confirm(&machine, ANN);
+        let (one, two) = (machine.clone(), machine.clone());
+        let down = |machine: Machine, agent, order| move || machine.emergency_downgrade(agent, &order);
+        let _ = order.race(down(one, BOB, stop()), down(two, "cat", stop().latch()));
+        assert!(machine.is_latched(BOB) && machine.is_latched("stranger"));
+    });
+}
+
+/// Ann is never a stranger while strangers are down.
+#[test]
+fn insert_lower_unknown_get() {
+    coarse(|order| {
+        let machine = machine(PostureConfig::new().agents(1).history(0));
+        let (one, two) = (machine.clone(), machine.clone());
+        let insert_and_lower = move || {
+            assert!(go(&one, ANN, Tool, Autonomous).success);
+            one.emergency_downgrade(BOB, &stop())
+        };
+        let (_, seen) = order.race(insert_and_lower, move || two.get_posture(ANN));
+        assert!(matches!(seen, Tool | Autonomous), "{seen:?}");
+    });
+}
+
+#[test]
 fn forget_emergency() {
     bounded(|order| {
         let machine = knowing_ann(PostureConfig::new());

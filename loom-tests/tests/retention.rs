@@ -100,3 +100,14 @@ fn retention_sweep_remove_loses_one_at_most() {
         assert!(report.overflow_data_loss.len() <= 1, "{:?}", report.overflow_data_loss);
     });
 }
+
+#[test]
+fn retention_sweep_record_analysis() {
+    exhaustive(|order| {
+        // Analysed before the last resort, it goes like any other; after it, it is lost. It does not stay.
+        let tiers = tiers(&[false]);
+        let (one, two) = (tiers.clone(), tiers.clone());
+        order.race(move || swept(&one, 5, 5), move || two.record_analysis(&1, [0; 3]));
+        assert_eq!(tiers.tier1_usage_bytes(), Ok(0));
+    });
+}

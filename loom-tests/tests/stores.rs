@@ -56,6 +56,21 @@ fn session_admit_close_for_agent() {
 }
 
 #[test]
+fn session_admit_close_for_agent_admit() {
+    exhaustive(|order| {
+        let (store, _) = sessions(SessionConfig::new());
+        let id = store.create(request().budget(2)).unwrap();
+        let (one, two) = (store.clone(), store.clone());
+        let close = move || {
+            two.close_for_agent(&AGENT);
+            two.admit(&id, None, &["tool"])
+        };
+        let (_, after) = order.race(move || one.admit(&id, None, &["tool"]).is_ok(), close);
+        assert_eq!(after, Err(SessionError::Closed));
+    });
+}
+
+#[test]
 fn session_close_close_for_agent_counts_it_once() {
     exhaustive(|order| {
         let (store, _) = sessions(SessionConfig::new());
@@ -121,7 +136,11 @@ fn session_create_close_for_agent_leaves_nothing_closed_behind() {
         let (store, _) = sessions(SessionConfig::new());
         store.create(request()).unwrap();
         let (one, two) = (store.clone(), store.clone());
-        order.race(move || one.create(request()).unwrap(), move || two.close_for_agent(&AGENT));
+        let close_and_sweep = move || {
+            two.close_for_agent(&AGENT);
+            two.sweep(8)
+        };
+        order.race(move || one.create(request()).unwrap(), close_and_sweep);
         store.sweep(8);
         assert_eq!(store.stats().live, store.count_active(&AGENT), "what is closed may be swept at once");
     });
@@ -250,6 +269,23 @@ fn retrack_sweep() {
 }
 
 #[test]
+fn revoke_sweep_sweep_later_leaves_nothing_behind() {
+    bounded(|order| {
+        // The first may be told of the token by the second's time, while it goes by its own.
+        let (set, clock) = revocations(4);
+        set.revoke(1, at(105)).unwrap();
+        let (one, two) = (set.clone(), set.clone());
+        let later = move || {
+            clock.set(at(500));
+            two.sweep(8)
+        };
+        order.race(move || one.sweep(8), later);
+        set.sweep(8);
+        assert_eq!(set.stats().live, 0);
+    });
+}
+
+#[test]
 fn revoke_full() {
     exhaustive(|order| {
         let (set, _) = revocations(1);
@@ -333,6 +369,8 @@ fn sweep_of_a_cutoff_check_issued() {
         // A sweep by a clock that jumped ahead drops the cutoff; a check by the right time must not find it clear.
         let (set, clock) = revocations(4);
         set.revoke_principal(&7).unwrap();
+        // Known, so that it is the cutoff alone that is missed.
+        set.track(7, 1, at(600)).unwrap();
         clock.set(at(500));
         let (one, two) = (set.clone(), set.clone());
         let check = move || two.check_issued_at(&1, &7, at(100), at(101));

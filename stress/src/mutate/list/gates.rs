@@ -10,7 +10,7 @@ pub(super) const SESSION_ENTRY: Source = Source {
             what: "an admission does not ask the roster",
             find: "now > self.expires_after || «self.roster.active.status() != MeterStatus::Open»",
             with: "false",
-            fate: Fate::Breaks(&["session_admit_close_for_agent"]),
+            fate: Fate::Breaks(&["session_admit_close_for_agent_admit"]),
         },
         Mutation {
             id: "session-unsettled",
@@ -201,7 +201,7 @@ pub(super) const REVOCATION_SHARED: Source = Source {
             what: "a sweep judges by a time that the queue does not know",
             find: "let now = «self.queue.advance(now)»;\n        let swept",
             with: "now",
-            fate: Fate::Breaks(&["revoke_sweep_check"]),
+            fate: Fate::Breaks(&["revoke_sweep_sweep_later_leaves_nothing_behind"]),
         },
     ],
 };

@@ -76,14 +76,20 @@ pub(super) const FIFO_EVICT: Source = Source {
             what: "the floor is raised (P5)",
             find: "self.floor.fetch_max(seq + 1, «Ordering::AcqRel»)",
             with: "Ordering::Acquire",
-            fate: Fate::Breaks(&["fifo_watcher_of_an_overtaken_insert_by_three_threads"]),
+            fate: Fate::Survives(
+                &["fifo_insert_overtaken_on_its_way_is_evicted_and_heard_of"],
+                "who sees the newer entry, or a tail beyond it, sees the floor that was raised before it with either",
+            ),
         },
         Mutation {
             id: "fifo-floor-to-release",
             what: "the floor is raised (P5)",
             find: "self.floor.fetch_max(seq + 1, «Ordering::AcqRel»)",
             with: "Ordering::Release",
-            fate: Fate::Breaks(&["fifo_watcher_of_an_overtaken_insert_by_three_threads"]),
+            fate: Fate::Survives(
+                &["fifo_insert_overtaken_on_its_way_is_evicted_and_heard_of"],
+                "who sees the newer entry, or a tail beyond it, sees the floor that was raised before it with either",
+            ),
         },
         Mutation {
             id: "fifo-evict-slot-twice",
@@ -165,7 +171,10 @@ pub(super) const FIFO: Source = Source {
             what: "the floor (P5)",
             find: "entry.seq >= self.floor.load(«Ordering::Acquire»)",
             with: "Ordering::Relaxed",
-            fate: Fate::Breaks(&["fifo_watcher_of_an_overtaken_insert_by_three_threads"]),
+            fate: Fate::Survives(
+                &["fifo_insert_overtaken_on_its_way_is_evicted_and_heard_of"],
+                "who sees the newer entry, or a tail beyond it, sees the floor that was raised before it with either",
+            ),
         },
         Mutation {
             id: "fifo-replace-dead",
@@ -186,14 +195,14 @@ pub(super) const FIFO: Source = Source {
             what: "a number is handed out (P5)",
             find: "self.tail.fetch_add(1, «Ordering::AcqRel»)",
             with: "Ordering::Release",
-            fate: Fate::Breaks(&["fifo_insert_remove"]),
+            fate: Fate::Breaks(&["fifo_watcher_of_an_overtaken_insert_by_three_threads"]),
         },
         Mutation {
             id: "fifo-spare-number",
             what: "a number that is not needed stays alive",
             find: "«u64::from(!matches!(number.claim(guard), Claim::Lost))»",
             with: "{ let _ = number.claim(guard); 1 }",
-            fate: Fate::Breaks(&["fifo_insert_insert_of_one_key"]),
+            fate: Fate::Breaks(&["fifo_insert_insert_of_one_key_at_the_cap"]),
         },
         Mutation {
             id: "fifo-overtaken",
@@ -213,21 +222,21 @@ pub(super) const FIFO_ROOM: Source = Source {
             what: "slots are given back (P6)",
             find: "self.room.slots.fetch_sub(self.slots, «Ordering::Release»)",
             with: "Ordering::Relaxed",
-            fate: Fate::Breaks(&["fifo_insert_remove"]),
+            fate: Fate::Breaks(&["fifo_insert_and_look_under_one_pin_remove"]),
         },
         Mutation {
             id: "room-bytes",
             what: "bytes are given back (P6)",
             find: "self.room.bytes.fetch_sub(self.bytes, «Ordering::Release»)",
             with: "Ordering::Relaxed",
-            fate: Fate::Breaks(&["fifo_insert_remove"]),
+            fate: Fate::Breaks(&["fifo_insert_and_look_under_one_pin_remove_by_bytes"]),
         },
         Mutation {
             id: "room-take",
             what: "room is taken (P6)",
             find: ".fetch_update(«Ordering::Acquire»",
             with: "Ordering::Relaxed",
-            fate: Fate::Breaks(&["fifo_insert_remove"]),
+            fate: Fate::Breaks(&["fifo_insert_and_look_under_one_pin_remove"]),
         },
     ],
 };
@@ -277,7 +286,10 @@ pub(super) const DEADLINE: Source = Source {
             what: "a bucket that could not be sealed is left",
             find: "if «bucket.value.seal()» {",
             with: "bucket.value.seal();\n                    true",
-            fate: Fate::Breaks(&["deadline_add_sweep"]),
+            fate: Fate::Survives(
+                &["deadline_add_sweep"],
+                "what was added meanwhile is left to the next sweep, as if it had come after this one",
+            ),
         },
         Mutation {
             id: "deadline-own-time",

@@ -134,7 +134,7 @@ pub(super) const POSTURE_COHORT: Source = Source {
         what: "a cohort is shut before its order is there",
         find: "let mine = «self.order.pin().try_insert((), Arc::clone(order)).is_ok()»;",
         with: "{\n            let _ = self.members.shut(Status::Closed);\n            self.order.pin().try_insert((), Arc::clone(order)).is_ok()\n        }",
-        fate: Fate::Breaks(&["downgrade_all_is_one_instant_for_two"]),
+        fate: Fate::Breaks(&["insert_downgrade_all"]),
     }],
 };
 
@@ -153,14 +153,17 @@ pub(super) const POSTURE_MANY: Source = Source {
             what: "who finds another's order does not give its own",
             find: "if «mine» {\n                tracing",
             with: "true",
-            fate: Fate::Breaks(&["emergency_of_an_unknown_agent_insert"]),
+            fate: Fate::Breaks(&["emergency_emergency_of_unknown_agents_keeps_the_latch"]),
         },
         Mutation {
             id: "posture-renew-any",
             what: "a cohort is renewed that another thread has renewed",
             find: "Some(current) if «Arc::ptr_eq(current, down)» =>",
             with: "true",
-            fate: Fate::Breaks(&["transition_downgrade_of_its_principal"]),
+            fate: Fate::Survives(
+                &["enroll_downgrade_of_its_principal"],
+                "no model: a cohort has to be taken down, given up and made anew between a look and its exchange",
+            ),
         },
         Mutation {
             id: "posture-all-other",
@@ -208,14 +211,20 @@ pub(super) const POSTURE_MEMBERS: Source = Source {
             what: "or was taken down since",
             find: "!other.latched && «other.down().is_none()»;",
             with: "true",
-            fate: Fate::Breaks(&["forget_emergency"]),
+            fate: Fate::Survives(
+                &["forget_emergency"],
+                "no model: the downgrade has not returned, so only a third thread that saw the agent down in between could tell that it was forgotten after",
+            ),
         },
         Mutation {
             id: "posture-release-down",
             what: "a latch is released that a downgrade has just ordered",
             find: "(known.latched && «open(known)»)",
             with: "true",
-            fate: Fate::Breaks(&["transition_emergency_with_a_latch"]),
+            fate: Fate::Survives(
+                &["forget_emergency"],
+                "the order is entered next, and latches the agent again: as if the release had come before it",
+            ),
         },
     ],
 };
@@ -239,7 +248,7 @@ pub(super) const POSTURE_SHARED: Source = Source {
             what: "what was not known is not looked for again",
             find: "if «agents.get(agent).is_none()» {\n                return",
             with: "true",
-            fate: Fate::Breaks(&["insert_downgrade_all"]),
+            fate: Fate::Breaks(&["insert_lower_unknown_get"]),
         },
         Mutation {
             id: "posture-write-down",
@@ -334,7 +343,7 @@ pub(super) const RETENTION_SWEEP: Source = Source {
             what: "a last resort goes by the list from before",
             find: "self.list(&known, otherwise)?;\n        «self.budget()?;»",
             with: "",
-            fate: Fate::Breaks(&["retention_evict_record_analysis"]),
+            fate: Fate::Breaks(&["retention_sweep_record_analysis"]),
         },
     ],
 };
