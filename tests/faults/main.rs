@@ -7,6 +7,7 @@ mod deadline;
 mod fifo;
 mod fuse;
 mod map;
+mod numbers;
 mod retention;
 mod revocation;
 mod stores;
