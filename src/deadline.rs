@@ -38,7 +38,7 @@
 //!
 //! # Panics
 //!
-//! None of its own. If a visit panics, its entry stays and is visited again.
+//! None of its own. If a visit panics, its entry stays and is visited again. Of `Drop`, see [`map`](crate::map#panics).
 
 use crate::clock::Timestamp;
 use crate::hash::{RandomState, random_state};

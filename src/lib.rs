@@ -37,6 +37,17 @@
 //!
 //! There is no lock on any path. Where an operation can wait for another, its module says when.
 //!
+//! # Faults
+//!
+//! A panic in the user's code (`Hash`, `Eq`, `Clone`, closures, clocks, listeners, guards, `tracing` subscribers) goes to the
+//! caller; no promise is broken, no room is lost, and every thread goes on: each module says what else holds. One in `Drop`
+//! is contained where a structure drops what it held. A thread may die anywhere. Memory that cannot be had aborts the
+//! process, as it does in the standard library; limits allocate nothing ahead, whatever they are.
+//!
+//! A clock may step back, stand still, or jump. What a sweep saw as past stays past, and the stores that sweep date what comes
+//! later by that sweep, until the clock has caught up: after a jump to the end of time, sessions and handles are opened that
+//! do not expire by themselves, within their caps.
+//!
 //! # Trade-offs
 //!
 //! State is local to the process and gone with it. What is removed is freed by epochs: a thread that stays pinned delays

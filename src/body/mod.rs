@@ -26,6 +26,10 @@
 //! to evict because others have the rest in hand lets go of what it has, yields, and looks again; after a thousand times it
 //! is refused.
 //!
+//! # Panics
+//!
+//! None of its own. The clock is asked before anything is changed.
+//!
 //! # Memory
 //!
 //! Counted: 672 bytes for each record beside its texts (16 more for each text, some hundreds for attributes), 168 for each

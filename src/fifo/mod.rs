@@ -36,8 +36,10 @@
 //!
 //! # Panics
 //!
-//! None of its own. The listener is called when an operation is complete in every other respect; if it panics, the
-//! panic is the caller's, and the other entries that the same operation evicted go unannounced.
+//! None of its own. A panic in the user's code leaves the map as it was, but for older entries that had made room by then;
+//! one in the `Clone` of what is returned, as the operation leaves it. Slots and bytes in hand go back. The listener is
+//! called when an operation is complete in every other respect; after a panic, in it or before, what the same operation
+//! evicted goes unannounced. Of `Drop`, see [`map`](crate::map#panics).
 
 mod builder;
 mod evict;

@@ -28,6 +28,11 @@
 //! *expand*: the lookup; *remove*, *sweep*, and what an expired entry's finder does: where it is taken out. An entry
 //! leaves once, and is counted under one reason.
 //!
+//! # Panics
+//!
+//! None of its own. The clock and the payload are asked before anything is changed. Of `Drop`, see
+//! [`map`](crate::map#panics).
+//!
 //! # Memory
 //!
 //! [`ENTRY_BYTES`] for each entry beside its payload and strings, a little more than was measured, and 10 KiB for an

@@ -38,6 +38,11 @@
 //! shut just before, that shutting. *downgrade_all*: the shutting of the cohort. *trim*: the exchange of the floors.
 //! *get_posture*: the lookup of the agent; for an unknown one, of what holds for unknown ones.
 //!
+//! # Panics
+//!
+//! None of its own. A guard or the clock is asked before anything is changed, the listener told when all is done: a panic goes
+//! to the caller, and other trims of the same call go untold. What was taken down is down.
+//!
 //! # Memory
 //!
 //! About 280 bytes a record beside its reason and metadata, 190 an agent, 520 a principal with agents (resident memory,

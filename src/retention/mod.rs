@@ -28,6 +28,12 @@
 //! A sweep takes no lock and visits a session once in a pass, whatever the store says. [`MemoryTiers`] is lock-free: an
 //! operation on a session is one exchange of its entry, its linearization point.
 //!
+//! # Panics
+//!
+//! None of its own. A panic in the store or the analysis goes to the caller of the sweep, and the report with it: what was
+//! evicted until then stays evicted. [`MemoryTiers`] counts what it holds after a panic in an id's `Hash`, `Eq` or `Clone`,
+//! or in its clock.
+//!
 //! # Memory
 //!
 //! A sweep holds a copy of the list. [`MemoryTiers`] takes about 220 bytes for a session with an id of 8 bytes, beside its

@@ -25,6 +25,12 @@
 //! *revoke* and *track*: the exchange that links the token's entry; *revoke_principal*: the shutting of its cohort for
 //! what is tracked, and before it the linking of its cutoff for what is not; *check*: the lookup.
 //!
+//! # Panics
+//!
+//! None of its own. After a panic in an id's `Hash`, `Eq` or `Clone`, or in the clock, what was asked for may be done or not,
+//! and is whole: ask again. Nothing is forgotten, and no room is lost; a principal of which nothing else is known may stay
+//! until it is named again. Of `Drop`, see [`map`](crate::map#panics).
+//!
 //! # Memory
 //!
 //! About 180 bytes a token with an id of 16 bytes, and 210 more for a principal of tracked tokens (resident memory,

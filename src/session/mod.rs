@@ -20,6 +20,10 @@
 //! sessions looked through, then is refused. Sessions otherwise stay, expired and closed ones included, until
 //! [`sweep`](SessionStore::sweep), so that their callers are told why.
 //!
+//! # Panics
+//!
+//! None of its own. The clock and the names of the tools are asked before anything is changed.
+//!
 //! # Memory
 //!
 //! A session takes about 450 bytes beside the strings of its request, in the map, its agent's roster and the deadline

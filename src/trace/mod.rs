@@ -4,6 +4,10 @@
 //! out first, everything dropped counted and handed to a listener. Recording an id again replaces the record where it
 //! stands (upstream's rule, weaver-kernel). Records are shared, not copied.
 //!
+//! # Panics
+//!
+//! Those of [`fifo`](crate::fifo#panics). After one in the listener the record is there.
+//!
 //! # Memory
 //!
 //! About 90 bytes a record beside its id and the record itself, and 10 KiB for an empty store.

@@ -19,9 +19,12 @@ use tollgate::session::{SessionConfig, SessionError, SessionRequest, SessionStor
 use tollgate::trace::{ActionTrace, TraceError, TraceQuery, TraceStore};
 use uuid::Uuid;
 
-/// Every public function that takes a number or a time, by file, and what calls it with each of [`NUMBERS`]. A function that
-/// is missing here fails a test.
-const TABLE: &[(&str, &[&str], fn())] = &[
+/// A file, functions in it, and what calls them.
+type Row = (&'static str, &'static [&'static str], fn());
+
+/// Every public function that takes a number or a time, called with each of [`NUMBERS`]. One that is missing here fails a
+/// test.
+const TABLE: &[Row] = &[
     ("clock.rs", &["from_nanos", "from_millis", "from_secs", "saturating_add", "saturating_sub"], timestamps),
     ("clock.rs", &["saturating_since", "new", "set", "advance"], timestamps),
     ("budget.rs", &["new", "with_rate", "admit", "refund", "spent_at"], meters),
@@ -109,8 +112,8 @@ fn no_public_function_that_takes_a_number_is_missing_from_the_table() {
             }
             let file = path.strip_prefix(&source).unwrap().to_str().unwrap().replace('\\', "/");
             for name in taking_numbers(&fs::read_to_string(&path).unwrap()) {
-                let listed = |row: &&(&str, &[&str], fn())| row.0 == file && row.1.contains(&&*name);
-                assert!(TABLE.iter().any(|row| listed(&row)), "{file}: {name} is missing");
+                let listed = |row: &Row| row.0 == file && row.1.contains(&&*name);
+                assert!(TABLE.iter().any(listed), "{file}: {name} is missing");
                 found += 1;
             }
         }
