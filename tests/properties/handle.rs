@@ -156,7 +156,8 @@ impl Pair {
         let total = u128::from(self.caps.total.unwrap_or(u64::MAX));
         let lacks =
             |pair: &Self| pair.entries.len() as u64 == pair.caps.capacity || pair.bytes() + u128::from(bytes) > total;
-        if lacks(self) {
+        let sweeps = lacks(self);
+        if sweeps {
             self.expire();
         }
         while lacks(self) {
@@ -165,8 +166,10 @@ impl Pair {
         }
         self.entries.push(entry);
         self.ids.push(handle.id);
-        // Every eighth sweeps; what it takes it would take later as well.
-        if self.ids.len() % 8 == 0 {
+        // A store sweeps only for the room that it lacks, and every eighth for good measure, some entries at a time. What
+        // it leaves it would take later as well.
+        if sweeps || self.ids.len() % 8 == 0 {
+            self.store.sweep(usize::MAX);
             self.expire();
         }
         Ok(())
