@@ -82,9 +82,13 @@ struct Moment {
 }
 
 fn moment(input: &mut Unstructured<'_>) -> Result<Moment> {
-    let year = if input.arbitrary()? { input.int_in_range(1968..=1972)? } else { input.int_in_range(0..=9_999)? };
+    // Near the ends of what can be named, and where rules for leap years differ.
+    let years = [1900, 1969, 1970, 1972, 2000, 2023, 2024, 2100, 2400, 2554, 2555];
+    let year = if input.ratio(7, 8)? { *input.choose(&years)? } else { input.int_in_range(0..=9_999)? };
+    let month = input.int_in_range(0..=13)?;
+    let day = if input.arbitrary()? { input.int_in_range(28..=31)? } else { input.int_in_range(0..=32)? };
     Ok(Moment {
-        date: [year, input.int_in_range(0..=13)?, input.int_in_range(0..=32)?],
+        date: [year, month, day],
         time: [input.int_in_range(0..=24)?, input.int_in_range(0..=60)?, input.int_in_range(0..=60)?],
         fraction: option(input, |input| input.int_in_range(0..=999_999_999))?,
         offset: option(input, |input| {
@@ -138,8 +142,41 @@ impl Moment {
     }
 }
 
-/// The replay example's recordings: what is refused is refused by file and line, and what is not hangs together.
+/// The replay example's recordings, of any bytes and of what looks like one: what is refused is refused by file and line,
+/// and what is not hangs together.
 pub fn recording(data: &[u8]) {
+    read(data);
+    check(
+        data,
+        |input| sequence(input, recorded),
+        |messages| {
+            let session = json!({"session_id": "s", "agent_id": "a", "tools": ["search"], "messages": messages});
+            read(session.to_string().as_bytes());
+            Ok(())
+        },
+    );
+}
+
+/// A message that lacks no more than one thing that it should have.
+fn recorded(input: &mut Unstructured<'_>) -> Result<Value> {
+    let mut message = json!({"role": *input.choose(&["assistant", "system", "user", "tool", "other"])?});
+    let millis = reader::MAX_MILLIS - input.int_in_range(0..=4)?;
+    let times = [json!(5_000), json!(1_000), json!(3), json!(null), json!(millis), json!(millis + 2), json!(-1)];
+    let calls =
+        [json!([{"function": {"name": "search"}}]), json!([]), json!(null), json!([{"function": {}}]), json!(1)];
+    let contents = [json!("text"), json!([{"type": "text"}]), json!(null)];
+    for (field, values) in [("timestamp_ms", &times[..]), ("tool_calls", &calls), ("content", &contents)] {
+        if let Some(value) = option(input, |input| input.choose(values))? {
+            message[field] = value.clone();
+        }
+    }
+    if input.ratio(1, 8)? {
+        message["compaction"] = json!(true);
+    }
+    Ok(message)
+}
+
+fn read(data: &[u8]) {
     let lines = data.split(|&byte| byte == b'\n');
     match reader::parse("file", data) {
         Err(message) => {
