@@ -220,3 +220,33 @@ fn tiers_count_what_there_is_after_a_panic() {
     assert!(catch_unwind(AssertUnwindSafe(|| tiers.record_analysis(&id, vec![0; 9]))).is_err());
     assert_eq!(tiers.tier2_usage_bytes(), Ok(0));
 }
+
+/// Each batch that a `Drop` removed let the collector run again, which dropped the next value, and so on down the stack.
+#[test]
+fn values_that_remove_batches_when_dropped_do_not_pile_up_on_the_stack() {
+    struct Batch(Arc<ShardedMap<u64, u64>>);
+
+    impl Drop for Batch {
+        fn drop(&mut self) {
+            let pinned = self.0.pin();
+            for key in 0..40 {
+                pinned.insert(key, key);
+                pinned.remove(&key);
+            }
+        }
+    }
+
+    let drops = || {
+        let (batches, other) = (ShardedMap::new(), Arc::new(ShardedMap::new()));
+        let pinned = batches.pin();
+        for key in 0..20_000_u64 {
+            pinned.insert(key, Batch(Arc::clone(&other)));
+            pinned.remove(&key);
+        }
+        drop(pinned);
+        while Arc::strong_count(&other) > 1 {
+            batches.pin().flush();
+        }
+    };
+    thread::Builder::new().stack_size(1 << 18).spawn(drops).unwrap().join().unwrap();
+}

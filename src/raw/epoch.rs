@@ -86,8 +86,7 @@ mod real {
     /// Blocks that a guard retires before it lets the collector run. The engine itself collects by the number of pins, a
     /// few hundred blocks each time: threads that do a batch of operations under each pin would outrun it.
     const BATCH: u32 = 32;
-    /// Tools that find what is used after it was freed must see it freed: every operation lets the collector run, but not
-    /// what is dropped by it.
+    /// Tools that find what is used after it was freed must see it freed: every operation lets the collector run.
     const EAGER: bool = cfg!(tollgate_sanitize);
 
     #[derive(Debug)]
@@ -97,12 +96,11 @@ mod real {
     }
 
     pub(super) fn pin() -> Guard {
-        let eager = EAGER && !crossbeam_epoch::is_pinned();
-        let guard = crossbeam_epoch::pin();
-        if eager {
+        let guard = Guard { guard: crossbeam_epoch::pin(), retired: Cell::new(0) };
+        if EAGER {
             guard.flush();
         }
-        Guard { guard, retired: Cell::new(0) }
+        guard
     }
 
     impl Guard {
@@ -115,12 +113,34 @@ mod real {
             let retired = self.retired.get() + 1;
             self.retired.set(retired % BATCH);
             if retired == BATCH {
-                self.guard.flush();
+                self.flush();
             }
         }
 
         pub(super) fn flush(&self) {
-            self.guard.flush();
+            if let Some(_collecting) = Collecting::begin() {
+                self.guard.flush();
+            }
+        }
+    }
+
+    thread_local! {
+        static COLLECTING: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// This thread lets the collector run. What is dropped by it must not let it run again: one drop would be on the stack
+    /// of another, for all the garbage that there is.
+    struct Collecting;
+
+    impl Collecting {
+        fn begin() -> Option<Self> {
+            if COLLECTING.replace(true) { None } else { Some(Self) }
+        }
+    }
+
+    impl Drop for Collecting {
+        fn drop(&mut self) {
+            COLLECTING.set(false);
         }
     }
 
