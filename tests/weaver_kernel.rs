@@ -101,7 +101,7 @@ fn an_unknown_or_evicted_trace_is_an_error_that_names_the_id() {
     store.record(trace("kept"));
     for id in ["evicted", "never-seen"] {
         let missing = store.get(id).unwrap_err();
-        assert!(matches!(missing, TraceError::NotFound { .. }));
+        assert!(matches!(missing, TraceError::NotFound { .. }) && missing.http_status() == 404);
         assert!(missing.to_string().contains(id));
     }
 }
@@ -203,11 +203,11 @@ fn a_negative_limit_or_offset_is_an_error_and_the_offset_comes_first() {
     let refused = |offset, limit| three_calls().query(&TraceQuery { offset, limit, ..TraceQuery::default() });
     for (offset, limit) in [(-1, None), (i64::MIN, Some(-1))] {
         let error = refused(offset, limit).unwrap_err();
-        assert!(matches!(error, TraceError::NegativeOffset { .. }));
+        assert!(matches!(error, TraceError::NegativeOffset { .. }) && error.http_status() == 400);
         assert!(error.to_string().contains("offset must be >= 0"));
     }
     let error = refused(0, Some(-1)).unwrap_err();
-    assert!(matches!(error, TraceError::NegativeLimit { .. }));
+    assert!(matches!(error, TraceError::NegativeLimit { .. }) && error.http_status() == 400);
     assert!(error.to_string().contains("limit must be >= 0"));
     assert!(refused(i64::MAX, Some(i64::MAX)).unwrap().is_empty());
 }
