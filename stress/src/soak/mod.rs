@@ -1,8 +1,8 @@
 //! The long run: all scenarios in turn, beside structures that are churned for the whole time, until memory has had its
 //! chance to grow.
 //!
-//! A *lap* gives each scenario a slice of time, and ends with a sample. When all are done, [`flat`](verdict::flat) judges
-//! resident memory and garbage by the samples. The report and the plot are written whatever the outcome.
+//! A *lap* gives each scenario a slice of time, and ends with a sample. When all are done, [`follow`](verdict::follow) judges
+//! what must not grow by the samples. The report and the plot are written whatever the outcome.
 
 mod living;
 mod plot;
@@ -50,6 +50,8 @@ struct Sample {
     resident: u64,
     /// Values of living structures that were removed and are not freed yet.
     garbage: u64,
+    /// Entries of living structures beside what is bounded.
+    beside: u64,
     /// Operations a second, on living structures and in scenarios.
     churned: f64,
     raced: f64,
@@ -179,6 +181,7 @@ impl Soak {
             at,
             resident: resident().unwrap_or(u64::MAX),
             garbage: self.world.garbage(),
+            beside: self.world.beside(),
             churned: churned as f64 / second,
             raced: raced as f64 / second,
         });

@@ -60,6 +60,10 @@ impl Living for Sessions {
         (stats.live, Some(stats.capacity))
     }
 
+    fn beside(&self) -> u64 {
+        self.store.stats().agents
+    }
+
     fn step(&self, rng: &mut Rng) -> Checked {
         let draw = rng.u8(..64);
         if draw < 16 {
@@ -112,6 +116,11 @@ impl Living for Revocations {
         (stats.live, Some(stats.capacity))
     }
 
+    fn beside(&self) -> u64 {
+        let stats = self.set.stats();
+        stats.principals + stats.cutoffs
+    }
+
     fn step(&self, rng: &mut Rng) -> Checked {
         let expiry = self.clock.now().saturating_add(ttl(rng));
         let done = match rng.u8(..64) {
@@ -153,8 +162,8 @@ pub(super) struct Postures {
 }
 
 impl Postures {
-    const AGENTS: u64 = 1_000;
-    const HISTORY: u64 = 5_000;
+    const AGENTS: u64 = 200;
+    const HISTORY: u64 = 2_000;
 
     pub(super) fn new(clock: &ManualClock) -> Checked<Self> {
         // Unknown agents are at the bottom, so that every other may be forgotten.
@@ -184,8 +193,9 @@ impl Living for Postures {
         let order = Downgrade::new("stop");
         let done = match rng.u16(..16_384) {
             1..512 => self.machine.enroll(agent, Self::principal(self.numbers.next())),
-            512..768 => self.machine.forget(agent).map(drop),
-            768..1_024 => {
+            // Each copies what is known of all agents' trims, so not many.
+            512..544 => self.machine.forget(agent).map(drop),
+            544..1_024 => {
                 let _ = self.machine.emergency_downgrade(agent, &order);
                 Ok(())
             }

@@ -84,6 +84,10 @@ impl Living for Handles {
         (stats.live, Some(stats.capacity))
     }
 
+    fn beside(&self) -> u64 {
+        self.store.stats().queued
+    }
+
     fn alive(&self) -> Option<u64> {
         Some(IN_HANDLES.load(Ordering::Relaxed))
     }

@@ -27,6 +27,11 @@ pub(super) trait Living: Send + Sync {
     /// What it holds, and what it may hold at any instant, where that is bounded.
     fn held(&self) -> (u64, Option<u64>);
 
+    /// Entries of its own that go with what it holds: one for each agent or principal, those of a deadline queue.
+    fn beside(&self) -> u64 {
+        0
+    }
+
     /// Values that were made and not dropped yet, where they are counted.
     fn alive(&self) -> Option<u64> {
         None
@@ -86,6 +91,12 @@ impl World {
     /// Operations so far.
     pub(super) fn steps(&self) -> u64 {
         self.steps.load(Ordering::Relaxed)
+    }
+
+    /// Entries beside what is bounded: they should go with it.
+    pub(super) fn beside(&self) -> u64 {
+        let unbounded = |living: &dyn Living| if living.held().1.is_none() { living.held().0 } else { 0 };
+        self.all.iter().map(|living| living.beside() + unbounded(&**living)).sum()
     }
 
     /// Values that were removed and are not freed yet, of the structures whose values are counted. Read while threads
