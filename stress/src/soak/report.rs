@@ -11,7 +11,7 @@ use std::process::ExitCode;
 /// The allocator keeps what it once had, so a rare moment of much garbage raises resident memory for good.
 const SLACK_RESIDENT: u64 = 16 << 20;
 /// Garbage that comes and goes as threads are put aside while they are pinned.
-const SLACK_GARBAGE: u64 = 20_000;
+const SLACK_GARBAGE: u64 = 10_000;
 /// Entries of deadline queues whose key is gone may be as many as the others.
 const SLACK_BESIDE: u64 = 10_000;
 /// About what all threads remove in a second: one that is put aside while it is pinned holds up the rest for as long.
