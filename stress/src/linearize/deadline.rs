@@ -89,20 +89,20 @@ impl Queue {
         deadline <= *now && entry.deadline == deadline
     }
 
-    /// What is left when a visited entry is taken off.
-    fn without(&self, key: u64, entry: Entry) -> Self {
-        let mut after = self.clone();
-        match later(key, entry.deadline) {
-            Some(deadline) => after.entries.insert(key, Entry { deadline, visited: false }),
-            None => after.entries.remove(&key),
-        };
-        after
-    }
-
-    /// Nothing is left that was due when the sweep began, or that it visited.
+    /// Nothing is left that was due when the sweep began, or that it visited. An entry that somebody visited is off by now,
+    /// as was decided; to take it off no earlier than that rules out nothing, for nobody misses it before.
     fn end(&mut self, thread: usize) -> bool {
         let Some((due, now)) = self.sweeps[thread].take() else { return false };
-        due.iter().all(|key| self.entries.get(key).is_none_or(|entry| entry.deadline > now))
+        due.into_iter().all(|key| match self.entries.get(&key).copied() {
+            Some(entry) if entry.visited => {
+                match later(key, entry.deadline) {
+                    Some(deadline) => self.entries.insert(key, Entry { deadline, visited: false }),
+                    None => self.entries.remove(&key),
+                };
+                true
+            }
+            entry => entry.is_none_or(|entry| entry.deadline > now),
+        })
     }
 }
 
@@ -129,11 +129,6 @@ impl Model for Queue {
 
     fn is_read(step: &Step) -> bool {
         matches!(step, Step::HighWater(_) | Step::DroppedThrough(_))
-    }
-
-    fn hidden(&self) -> Vec<Self> {
-        let visited = self.entries.iter().filter(|(_, entry)| entry.visited);
-        visited.map(|(&key, &entry)| self.without(key, entry)).collect()
     }
 }
 
