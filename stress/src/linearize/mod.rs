@@ -169,3 +169,15 @@ fn check<S: Subject>(history: History<S>, report: &mut Report) -> Checked {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_windows_of_every_subject_are_explained() {
+        for &name in Name::value_variants() {
+            assert!(show(name, 1, 3, Duration::ZERO));
+        }
+    }
+}
