@@ -72,7 +72,7 @@ pub(super) const SESSION_SHARED: Source = Source {
             find: "// What another thread's sweep removed since the last look counts too.\n                if «self.room.admit(1, now).is_ok()» {",
             with: "false",
             fate: Fate::Survives(
-                &["session_create_create_at_the_cap"],
+                &["session_admit_close"],
                 "who comes while a sweep is making room may be refused in any case, as the sweep gives the room back when the session is gone",
             ),
         },

@@ -367,7 +367,7 @@ pub(super) const DEADLINE: Source = Source {
             what: "a bucket that is not sealed is taken away",
             find: "other == name && «stack.is_sealed()»)",
             with: "true",
-            fate: Fate::Breaks(&["deadline_add_sweep"]),
+            fate: Fate::Breaks(&["handle_sweep_store_leaves_nothing_behind"]),
         },
     ],
 };

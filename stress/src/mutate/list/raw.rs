@@ -400,7 +400,7 @@ pub(super) const ORDER: Source = Source {
             what: "a number's bit is set (P4)",
             find: "fetch_or(1 << bit, «Ordering::AcqRel»)",
             with: "Ordering::Acquire",
-            fate: Fate::Breaks(&["fifo_insert_insert_leave_nothing_older_behind"]),
+            fate: Fate::Breaks(&["fifo_insert_insert_leave_nothing_older_behind_a_finished_leaf"]),
         },
         Mutation {
             id: "order-dead-to-release",
@@ -503,7 +503,7 @@ pub(super) const ORDER: Source = Source {
             what: "a child's dead bits (P4)",
             find: "head.dead.load(«Ordering::Acquire»);",
             with: "Ordering::Relaxed",
-            fate: Fate::Breaks(&["fifo_insert_insert_leave_nothing_older_behind"]),
+            fate: Fate::Breaks(&["fifo_insert_insert_leave_nothing_older_behind_a_finished_leaf"]),
         },
         Mutation {
             id: "order-first-full",
