@@ -16,6 +16,7 @@
 //! | `TOLLGATE_REPLAY` | a schedule, as a failing test prints it: it alone is run. For one test, chosen by its name |
 
 mod case;
+pub mod cases;
 pub mod progress;
 
 pub use case::{Case, Operation, random};

@@ -1,8 +1,6 @@
 //! One thread stopped at every step of every operation of every primitive and store.
 
-mod cases;
-
-use cases::primitives::Fifo;
+use shuttle_tests::cases::{self, Fifo};
 use shuttle_tests::progress::{holds_up, holds_up_nobody, lock_free};
 use shuttle_tests::{Case, Operation};
 use tollgate::fifo::Reason;

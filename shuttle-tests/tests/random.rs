@@ -1,8 +1,6 @@
 //! Four threads on every primitive and store, under random and PCT schedules.
 
-mod cases;
-
-use shuttle_tests::random;
+use shuttle_tests::{cases, random};
 
 #[test]
 fn map() {

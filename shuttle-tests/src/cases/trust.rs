@@ -1,6 +1,6 @@
 //! The posture machine.
 
-use shuttle_tests::Case;
+use crate::Case;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tollgate::clock::{ManualClock, Timestamp};
 use tollgate::posture::{
@@ -12,8 +12,9 @@ use Posture::{Autonomous, Pseudo, Supervised, Tool};
 const ANN: &str = "ann";
 const BOB: &str = "bob";
 
+/// A posture machine, and whether one of its agents has to be down.
 #[derive(Debug)]
-pub(crate) struct Postures {
+pub struct Postures {
     machine: PostureMachine<ManualClock>,
     /// A call that took Ann down for good has returned.
     down: AtomicBool,
@@ -36,7 +37,8 @@ impl Postures {
     }
 }
 
-pub(crate) const POSTURE: Case<Postures> = Case {
+/// A short history, few seats, and orders for everyone.
+pub const POSTURE: Case<Postures> = Case {
     setup: || {
         let clock = ManualClock::new(Timestamp::from_secs(100));
         let config = PostureConfig::new().upgrade_approval(false).agents(3).history(4).history_share(1);

@@ -1,6 +1,6 @@
 //! The primitives.
 
-use shuttle_tests::Case;
+use crate::Case;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ fn at(nanos: u64) -> Timestamp {
 /// Hashes a number to itself, which chooses its line; a full line goes on to another one if the number has bit 6, and grows
 /// the table otherwise.
 #[derive(Debug, Default)]
-pub(crate) struct Same(u64);
+pub struct Same(u64);
 
 impl Hasher for Same {
     fn finish(&self) -> u64 {
@@ -34,6 +34,7 @@ impl Hasher for Same {
     }
 }
 
+/// Numbers that are their own values.
 type Map = ShardedMap<u64, u64, BuildHasherDefault<Same>>;
 
 const CHAINING: u64 = 64;
@@ -46,7 +47,8 @@ fn map() -> Map {
     map
 }
 
-pub(crate) const MAP: Case<Map> = Case {
+/// Of one line that is full, and is gone on from or grown.
+pub const MAP: Case<Map> = Case {
     setup: map,
     operations: &[
         ("map get", |map| assert_eq!(map.get(&1), Some(1))),
@@ -76,27 +78,32 @@ pub(crate) const MAP: Case<Map> = Case {
     settled: |map| assert!((1..=5).contains(&map.len())),
 };
 
+/// A map of weights, and how many entries came.
 #[derive(Debug)]
-pub(crate) struct Fifo {
-    pub(crate) map: FifoMap<u64, u64>,
+pub struct Fifo {
+    /// A key's value is its weight.
+    pub map: FifoMap<u64, u64>,
     inserted: AtomicU64,
 }
 
 impl Fifo {
-    pub(crate) fn new(cap: u64, max_bytes: u64, entries: u64) -> Self {
+    /// With the first few keys, of weight 1.
+    #[must_use]
+    pub fn new(cap: u64, max_bytes: u64, entries: u64) -> Self {
         let map = FifoMap::builder(cap).max_bytes(max_bytes, |_, &weight| weight).build().unwrap();
         let fifo = Self { map, inserted: AtomicU64::new(0) };
         (0..entries).for_each(|key| fifo.insert(key, 1));
         fifo
     }
 
-    pub(crate) fn insert(&self, key: u64, weight: u64) {
+    /// Inserts, or replaces.
+    pub fn insert(&self, key: u64, weight: u64) {
         let placed = self.map.insert(key, weight).unwrap();
         self.inserted.fetch_add(u64::from(!placed.replaced), Ordering::Relaxed);
     }
 
     /// Never more than the cap, by any count.
-    pub(crate) fn assert_bounded(&self, max_bytes: u64) {
+    pub fn assert_bounded(&self, max_bytes: u64) {
         let seen = self.map.snapshot();
         let stats = self.map.stats();
         assert!(seen.len() as u64 <= self.map.cap(), "{} entries seen", seen.len());
@@ -105,7 +112,7 @@ impl Fifo {
     }
 
     /// What was inserted is there, or counted as gone.
-    pub(crate) fn assert_sums(&self) {
+    pub fn assert_sums(&self) {
         let (seen, stats) = (self.map.snapshot(), self.map.stats());
         let held = (seen.len() as u64, seen.iter().map(|&(_, _, weight)| weight).sum::<u64>());
         assert_eq!((stats.live, stats.bytes), held);
@@ -115,7 +122,7 @@ impl Fifo {
 }
 
 /// At its cap of two: one slot may be in the hands of a thread that stands.
-pub(crate) const FIFO: Case<Fifo> = Case {
+pub const FIFO: Case<Fifo> = Case {
     setup: || Fifo::new(2, u64::MAX, 2),
     operations: &[
         ("fifo insert at the cap", |fifo| fifo.insert(2, 1)),
@@ -140,7 +147,7 @@ pub(crate) const FIFO: Case<Fifo> = Case {
 };
 
 /// Bounded by bytes: nobody holds more than a third of them in hand.
-pub(crate) const FIFO_BYTES: Case<Fifo> = Case {
+pub const FIFO_BYTES: Case<Fifo> = Case {
     setup: || Fifo::new(9, 12, 3),
     operations: &[
         ("fifo insert of much", |fifo| fifo.insert(3, 4)),
@@ -154,8 +161,9 @@ pub(crate) const FIFO_BYTES: Case<Fifo> = Case {
     settled: Fifo::assert_sums,
 };
 
+/// A queue of deadlines, and how many came and went.
 #[derive(Debug)]
-pub(crate) struct Queue {
+pub struct Queue {
     queue: DeadlineQueue<u64>,
     added: AtomicUsize,
     dropped: AtomicUsize,
@@ -176,7 +184,8 @@ impl Queue {
     }
 }
 
-pub(crate) const DEADLINE: Case<Queue> = Case {
+/// Buckets that are ripe, and go.
+pub const DEADLINE: Case<Queue> = Case {
     setup: || {
         let queue = Queue { queue: DeadlineQueue::new(), added: AtomicUsize::new(0), dropped: AtomicUsize::new(0) };
         [3, 65, 66].into_iter().for_each(|deadline| queue.add(deadline));
@@ -209,8 +218,9 @@ pub(crate) const DEADLINE: Case<Queue> = Case {
 
 const BUDGET: u64 = 3;
 
+/// A meter, and the calls that it granted.
 #[derive(Debug)]
-pub(crate) struct Calls {
+pub struct Calls {
     meter: Meter,
     granted: AtomicU64,
     refunded: AtomicU64,
@@ -243,7 +253,8 @@ impl Calls {
     }
 }
 
-pub(crate) const METER: Case<Calls> = Case {
+/// A budget and a rate.
+pub const METER: Case<Calls> = Case {
     setup: Calls::new,
     operations: &[
         ("meter admit", |calls| calls.admit(1, 1)),
@@ -262,7 +273,8 @@ pub(crate) const METER: Case<Calls> = Case {
     settled: Calls::assert_sums,
 };
 
-pub(crate) const METER_SHUT: Case<Calls> = Case {
+/// The same, shut at some time.
+pub const METER_SHUT: Case<Calls> = Case {
     setup: Calls::new,
     operations: &[
         ("meter admit before it is shut", |calls| calls.admit(1, 1)),

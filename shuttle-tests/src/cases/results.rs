@@ -1,6 +1,6 @@
 //! What calls leave: traces, handles, bodies, and raw data.
 
-use shuttle_tests::Case;
+use crate::Case;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,8 +15,9 @@ fn at(seconds: u64) -> Timestamp {
     Timestamp::from_secs(seconds)
 }
 
+/// A trace store, and how many records came.
 #[derive(Debug)]
-pub(crate) struct Traces {
+pub struct Traces {
     store: TraceStore,
     recorded: AtomicU64,
 }
@@ -28,7 +29,8 @@ impl Traces {
     }
 }
 
-pub(crate) const TRACES: Case<Traces> = Case {
+/// At the cap.
+pub const TRACES: Case<Traces> = Case {
     setup: || {
         let traces = Traces { store: TraceStore::new(2).unwrap(), recorded: AtomicU64::new(0) };
         traces.record("a");
@@ -56,7 +58,7 @@ pub(crate) const TRACES: Case<Traces> = Case {
 
 /// A payload of no bytes.
 #[derive(Debug)]
-pub(crate) struct Nothing;
+struct Nothing;
 
 impl Payload for Nothing {
     fn bytes(&self) -> u64 {
@@ -64,8 +66,9 @@ impl Payload for Nothing {
     }
 }
 
+/// A handle store, and one of its handles.
 #[derive(Debug)]
-pub(crate) struct Handles {
+pub struct Handles {
     store: HandleStore<Nothing, ManualClock>,
     clock: ManualClock,
     id: Uuid,
@@ -75,7 +78,8 @@ fn put(store: &HandleStore<Nothing, ManualClock>, seconds: u64) -> Uuid {
     store.store(HandleRequest::new("").ttl(Duration::from_secs(seconds)), Nothing).unwrap().id
 }
 
-pub(crate) const HANDLES: Case<Handles> = Case {
+/// At the cap, where some expire.
+pub const HANDLES: Case<Handles> = Case {
     setup: || {
         let clock = ManualClock::new(at(100));
         let store =
@@ -115,8 +119,9 @@ pub(crate) const HANDLES: Case<Handles> = Case {
 
 type BodyBox = BodyStore<ManualClock>;
 
+/// A body store, and one of its bodies.
 #[derive(Debug)]
-pub(crate) struct Bodies {
+pub struct Bodies {
     store: BodyBox,
     max_bytes: u64,
     /// Of a record that is there at first.
@@ -130,7 +135,7 @@ fn insert(store: &BodyBox, turn: &str, parts: &[&str]) -> Option<Receipt> {
 }
 
 /// Room for two records of two parts, and no third.
-pub(crate) const BODIES: Case<Bodies> = Case {
+pub const BODIES: Case<Bodies> = Case {
     setup: || {
         let make = |max| BodyBox::with_clock(BodyConfig::new().max_bytes(max), ManualClock::new(at(100))).unwrap();
         let alone = make(u64::MAX);
@@ -168,13 +173,15 @@ pub(crate) const BODIES: Case<Bodies> = Case {
     },
 };
 
+/// Raw and distilled data.
 type Tiers = MemoryTiers<u64, ManualClock>;
 
 fn ingest(tiers: &Tiers, id: u64) {
     _ = tiers.ingest(id, Ingest::new(), [0; 10]);
 }
 
-pub(crate) const RETENTION: Case<Tiers> = Case {
+/// Sessions that are evicted, removed and distilled.
+pub const RETENTION: Case<Tiers> = Case {
     setup: || {
         let tiers = Tiers::with_clock(3, ManualClock::new(at(100))).unwrap();
         ingest(&tiers, 1);

@@ -1,6 +1,6 @@
 //! What every call is asked: sessions and revocations.
 
-use shuttle_tests::Case;
+use crate::Case;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tollgate::clock::{ManualClock, Timestamp};
@@ -16,8 +16,9 @@ const AGENT: Uuid = Uuid::from_u128(1 << 64);
 const OTHER: Uuid = Uuid::from_u128(2 << 64);
 const BUDGET: u64 = 2;
 
+/// A session store, and what is known of one of its sessions.
 #[derive(Debug)]
-pub(crate) struct Sessions {
+pub struct Sessions {
     store: SessionStore<ManualClock>,
     clock: ManualClock,
     /// A session of a hundred seconds.
@@ -46,7 +47,8 @@ impl Sessions {
     }
 }
 
-pub(crate) const SESSIONS: Case<Sessions> = Case {
+/// Budget, caps, and ends.
+pub const SESSIONS: Case<Sessions> = Case {
     setup: || {
         let clock = ManualClock::new(at(100));
         let config = SessionConfig::new().capacity(3).sessions_per_agent(2);
@@ -92,8 +94,9 @@ pub(crate) const SESSIONS: Case<Sessions> = Case {
     },
 };
 
+/// A revocation set, and what it must not forget.
 #[derive(Debug)]
-pub(crate) struct Revocations {
+pub struct Revocations {
     set: RevocationSet<u64, u64, ManualClock>,
     clock: ManualClock,
     /// Calls that revoked these until 110 have returned: [`TOKEN`], [`PROLONGED`], and [`PRINCIPAL`] with its own.
@@ -129,7 +132,8 @@ impl Revocations {
     }
 }
 
-pub(crate) const REVOCATIONS: Case<Revocations> = Case {
+/// A full set that is swept.
+pub const REVOCATIONS: Case<Revocations> = Case {
     setup: || {
         let clock = ManualClock::new(at(100));
         let config =
