@@ -101,7 +101,8 @@ fn session_expire_expire_gives_the_place_back_once() {
 /// Who closes it has shut it, and not given its place back yet, when the sweep takes it out.
 #[test]
 fn session_close_sweep_leaves_no_roster() {
-    exhaustive(|order| {
+    // The sweep takes it out of three tables: exhausting it takes minutes.
+    bounded(|order| {
         let (store, clock) = sessions(SessionConfig::new());
         let id = store.create(request()).unwrap();
         let (one, two) = (store.clone(), store.clone());
