@@ -288,7 +288,8 @@ impl<C: Clock> PostureMachine<C> {
         shared.telling(|trims| shared.refuse_full(shared.enroll(&agent, &principal, trims)))
     }
 
-    /// Forgets an agent and drops its records, if that cannot raise it. False if it is unknown. Lock-free, O(its records).
+    /// Forgets an agent and drops its records, if that cannot raise it. False if it is unknown. Lock-free, O(its records);
+    /// if a trim has dropped some of them, O(agents of which trims have dropped records).
     ///
     /// # Errors
     ///

@@ -20,7 +20,8 @@ use std::sync::Arc;
 /// From which number on the records of each agent stay.
 #[derive(Clone)]
 pub(super) struct Floors {
-    by_agent: HashMap<Arc<str>, u64, RandomState>,
+    /// Shared by those that differ in nothing else: most forgotten agents never had a floor.
+    by_agent: Arc<HashMap<Arc<str>, u64, RandomState>>,
     /// Those whose floor the last trim has raised.
     raised: Arc<[Arc<str>]>,
     /// Agents forgotten so far, with their floors.
@@ -32,7 +33,7 @@ pub(super) type Trims = Vec<TrimReport>;
 
 impl Floors {
     pub(super) fn new() -> Self {
-        Self { by_agent: HashMap::with_hasher(random_state()), raised: Arc::default(), forgotten: 0 }
+        Self { by_agent: Arc::new(HashMap::with_hasher(random_state())), raised: Arc::default(), forgotten: 0 }
     }
 
     /// The number from which on the agent's records stay.
@@ -102,8 +103,9 @@ impl<C: Clock> Shared<C> {
         let from_loose = (dropped as usize).min(loose.len());
         let from_held = dropped as usize - from_loose;
         let mut next = floors.clone();
+        let by_agent = Arc::make_mut(&mut next.by_agent);
         for (number, agent) in lowest(&mut loose, from_loose).iter().chain(lowest(&mut held, from_held)) {
-            let floor = next.by_agent.entry(Arc::clone(&names[*agent])).or_insert(0);
+            let floor = by_agent.entry(Arc::clone(&names[*agent])).or_insert(0);
             *floor = (*floor).max(number + 1);
         }
         let raised = names.into_iter().filter(|name| next.of(name) > floors.of(name));
@@ -144,8 +146,8 @@ impl<C: Clock> Shared<C> {
         self.floors.pin().compute((), |current| {
             let mut next = current.map_or_else(Floors::new, |current| Floors::clone(current));
             next.forgotten += 1;
-            if next.of(agent) <= last + 1 {
-                next.by_agent.remove(agent);
+            if (1..=last + 1).contains(&next.of(agent)) {
+                Arc::make_mut(&mut next.by_agent).remove(agent);
             }
             Step::Put(Arc::new(next))
         });
