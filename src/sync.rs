@@ -11,6 +11,8 @@ use shuttle as engine;
 #[cfg(not(any(tollgate_loom, tollgate_shuttle)))]
 use std as engine;
 
+/// For what has destructors that matter: a checker must know that what any owner did comes before the last one's drop.
+pub(crate) use engine::sync::Arc;
 pub(crate) use engine::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 #[cfg(tollgate_loom)]
 pub(crate) use interned::AtomicU128;

@@ -6,7 +6,7 @@ use super::{SessionInfo, SessionRequest, Status, Tools, Usage};
 use crate::budget::{Meter, Spent, Status as MeterStatus};
 use crate::clock::Timestamp;
 use crate::map::ShardedMap;
-use crate::sync::Counter;
+use crate::sync::{self, Counter};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -26,7 +26,7 @@ pub(super) struct Roster {
 pub(super) struct Session {
     /// Made when the session was.
     pub(super) meter: Meter,
-    pub(super) roster: Arc<Roster>,
+    pub(super) roster: sync::Arc<Roster>,
     /// The last instant at which it is alive.
     pub(super) expires_after: Timestamp,
     /// As the request has them.

@@ -211,7 +211,7 @@ impl<C: Clock> SessionStore<C> {
         })?;
         let expires_after = now.saturating_add(request.time_limit);
         let sweep_at = expires_after.saturating_add(Duration::from_nanos(1));
-        let closed_meanwhile = Arc::clone(&roster);
+        let closed_meanwhile = roster.clone();
         if request.tools == roster.tools {
             request.tools = roster.tools.clone();
         }

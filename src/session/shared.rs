@@ -11,8 +11,7 @@ use crate::deadline::{DeadlineQueue, Next};
 use crate::hash::random_state;
 use crate::map::ShardedMap;
 use crate::room::{Hold, find_room};
-use crate::sync::{Counter, MODEL};
-use std::sync::Arc;
+use crate::sync::{Arc, Counter, MODEL};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -58,12 +57,13 @@ impl<C: Clock> Shared<C> {
     ) -> Result<Arc<Roster>, SessionError> {
         loop {
             let roster = self.roster(request);
-            // A member before it is counted, so that whoever closes the roster after it was counted finds it.
-            roster.members.pin().insert(id, ());
+            // Shut with its last session, it takes no other.
             if !roster.held.take(1) {
                 self.drop_roster(&roster);
                 continue;
             }
+            // A member before it counts as active, so that whoever closes the roster after that finds it.
+            roster.members.pin().insert(id, ());
             let mut admitted = roster.active.admit(1, now);
             if matches!(admitted, Err(Denied::Budget { .. })) {
                 self.settle_members(&roster, now);
@@ -71,7 +71,11 @@ impl<C: Clock> Shared<C> {
             }
             match admitted {
                 Ok(_) => return Ok(roster),
-                Err(Denied::Shut(_)) => self.drop_roster(&roster),
+                // Closed with all its sessions: another one follows.
+                Err(Denied::Shut(_)) => {
+                    self.leave(&roster, &id);
+                    self.drop_roster(&roster);
+                }
                 Err(_) => {
                     self.leave(&roster, &id);
                     return Err(SessionError::TooManySessions { max: self.sessions_per_agent });

@@ -4,6 +4,7 @@
 //! that no mutation weakens, fails the check.
 
 mod gates;
+mod line;
 mod primitives;
 mod raw;
 mod records;
@@ -38,7 +39,7 @@ pub(super) enum Fate {
 
 /// All of them.
 pub(super) const SOURCES: &[Source] = &[
-    raw::LINE,
+    line::LINE,
     raw::TABLE,
     raw::LINK,
     raw::STACK,
