@@ -282,6 +282,26 @@ fn map_insert_remove_insert_by_three_threads_keeps_one() {
     });
 }
 
+/// Who removes an entry finds it, and comes to the turn when that is back at its slot, which others have freed.
+#[test]
+fn map_remove_that_comes_too_late_insert_insert_of_one_key_keeps_one() {
+    bounded(|order| {
+        let map = map(&[0, 1]);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let late = move || {
+            one.remove(&1);
+            one.remove(&0);
+            one.pin().try_insert(3, Box::new(30)).is_ok()
+        };
+        let others = move || {
+            two.remove(&1);
+            two.pin().try_insert(3, Box::new(31)).is_ok()
+        };
+        let (first, second) = order.race(late, others);
+        assert!(first != second, "a key is there twice");
+    });
+}
+
 #[test]
 fn map_insert_decided_before_its_slot_was_filled_and_freed() {
     exhaustive(|order| {

@@ -117,12 +117,18 @@ impl<C: Clock> Shared<C> {
         loop {
             let agents = self.agents.pin();
             if let Some(known) = agents.get(agent) {
-                return look(known);
+                let seen = look(known);
+                // What was taken down after another entry had replaced this one does not concern the agent.
+                let is_current = || agents.get(agent).is_some_and(|now| std::ptr::eq(now, known));
+                if known.down().is_none() || is_current() {
+                    return seen;
+                }
+                continue;
             }
-            let stranger = Agent::unknown(&self.everyone(), self.config.default_posture);
-            // Not known before and after: what holds for strangers held for it in between.
+            let seen = look(&Agent::unknown(&self.everyone(), self.config.default_posture));
+            // Not known before and after: what was seen of strangers in between was so of it.
             if agents.get(agent).is_none() {
-                return look(&stranger);
+                return seen;
             }
         }
     }

@@ -48,9 +48,9 @@ pub(super) const SESSION_SHARED: Source = Source {
         Mutation {
             id: "session-count-shut",
             what: "a create is not told that its roster was shut",
-            find: "Err(Denied::Shut(_)) => «self.drop_roster(&roster)»",
-            with: "return Ok(roster)",
-            fate: Fate::Breaks(&["session_sweep_of_the_last_of_an_agent_create"]),
+            find: "Err(Denied::Shut(_)) => {\n                    «self.leave(&roster, &id);»",
+            with: "return Ok(roster);",
+            fate: Fate::Breaks(&["session_create_close_for_agent_leaves_nothing_closed_behind"]),
         },
         Mutation {
             id: "session-drop-any",
@@ -60,21 +60,18 @@ pub(super) const SESSION_SHARED: Source = Source {
             fate: Fate::Breaks(&["session_close_for_agent_twice_create"]),
         },
         Mutation {
-            id: "session-disband-open",
-            what: "an empty roster is dropped without shutting it",
-            find: "roster.members.is_empty() && «roster.active.shut_if(MeterStatus::Closed, |spent| spent.calls == 0).is_ok()»",
-            with: "true",
+            id: "session-held-unasked",
+            what: "a session is put on a roster that was shut with its last one",
+            find: "if «!roster.held.take(1)» {",
+            with: "{ roster.held.take(1); false }",
             fate: Fate::Breaks(&["session_sweep_of_the_last_of_an_agent_create"]),
         },
         Mutation {
-            id: "session-room-once",
-            what: "no second look for room that another thread's sweep has made",
-            find: "// What another thread's sweep removed since the last look counts too.\n                if «self.room.admit(1, now).is_ok()» {",
-            with: "false",
-            fate: Fate::Survives(
-                &["session_admit_close"],
-                "who comes while a sweep is making room may be refused in any case, as the sweep gives the room back when the session is gone",
-            ),
+            id: "session-disband-open",
+            what: "an empty roster is dropped without shutting it",
+            find: "if «roster.held.shut_if(MeterStatus::Closed, |spent| spent.calls == 0).is_ok()» {",
+            with: "roster.held.taken() == 0",
+            fate: Fate::Breaks(&["session_sweep_of_the_last_of_an_agent_create"]),
         },
         Mutation {
             id: "session-sweep-twice",
@@ -119,29 +116,29 @@ pub(super) const REVOCATION_SHARED: Source = Source {
         Mutation {
             id: "revoke-place-twice",
             what: "a revocation that finds the token keeps the place that it took",
-            find: "Some(_) if has_room => «drop(self.room.refund(1, Timestamp::ZERO))»",
-            with: "{}",
+            find: "«if before.revoked {\n                return Ok(Revoked::Already);»",
+            with: "if let Some(place) = place {\n                place.keep();\n            }\n            if before.revoked {\n                return Ok(Revoked::Already);",
             fate: Fate::Breaks(&["revoke_revoke_of_one_token_takes_one_place"]),
         },
         Mutation {
             id: "revoke-lost-track",
             what: "a track that finds the token stays in the cohort",
-            find: "«self.leave(&cohort);»\n        let _ = self.room",
+            find: "drop(place);\n        «self.leave(&cohort);»",
             with: "",
             fate: Fate::Breaks(&["revoke_track_of_one_token"]),
         },
         Mutation {
             id: "revoke-lost-track-place",
             what: "nor gives its place back",
-            find: "«let _ = self.room.refund(1, Timestamp::ZERO);»\n        self.prolong",
-            with: "",
+            find: "«drop(place);»\n        self.leave(&cohort);",
+            with: "place.keep();",
             fate: Fate::Breaks(&["revoke_track_of_one_token"]),
         },
         Mutation {
             id: "revoke-join-shut",
             what: "a token joins a cohort that was shut",
-            find: "cohort.filter(|cohort| «cohort.members.admit(1, Timestamp::ZERO).is_ok()»)",
-            with: "{ let _ = cohort.members.admit(1, Timestamp::ZERO); true }",
+            find: "cohort.filter(|cohort| «cohort.members.take(1)»)",
+            with: "{ cohort.members.take(1); true }",
             fate: Fate::Breaks(&["revoke_principal_track"]),
         },
         Mutation {
@@ -164,16 +161,6 @@ pub(super) const REVOCATION_SHARED: Source = Source {
             find: "Step::Put(«Principal { cohort, cutoff: Some(now.max(cutoff)) }»)",
             with: "Principal { cohort: cohort.filter(|_| false), cutoff: Some(now.max(cutoff)) }",
             fate: Fate::Breaks(&["revoke_principal_revoke_principal_counts_once"]),
-        },
-        Mutation {
-            id: "revoke-room-once",
-            what: "no second look for room that another thread's sweep has made",
-            find: "if «room.admit(1, Timestamp::ZERO).is_ok()» {\n                    return Ok(());",
-            with: "false",
-            fate: Fate::Survives(
-                &["revoke_full"],
-                "who comes while a sweep is making room may be refused in any case, as the sweep gives the room back when the entry is gone",
-            ),
         },
         Mutation {
             id: "revoke-sweep-prolonged",
@@ -226,7 +213,7 @@ pub(super) const HANDLE: Source = Source {
         Mutation {
             id: "handle-expired-uncounted",
             what: "an expiry is counted without its removal",
-            find: "self.expired.add(«removed.into()»);",
+            find: "self.expired.add(«removed.is_some().into()»);",
             with: "1",
             fate: Fate::Breaks(&["handle_get_get_of_one_that_expires"]),
         },
@@ -245,4 +232,18 @@ pub(super) const HANDLE: Source = Source {
             fate: Fate::Breaks(&["handle_sweep_store_that_needs_its_place"]),
         },
     ],
+};
+
+pub(super) const ROOM: Source = Source {
+    file: "src/room.rs",
+    mutations: &[Mutation {
+        id: "room-look-once",
+        what: "no second look for room that another thread's sweep has made",
+        find: "«return room.hold(1);»",
+        with: "return None;",
+        fate: Fate::Survives(
+            &["revoke_full"],
+            "who comes while a sweep is making room may be refused in any case, as the sweep gives the room back when the entry is gone",
+        ),
+    }],
 };

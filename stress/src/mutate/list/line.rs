@@ -206,6 +206,20 @@ pub(super) const LINE: Source = Source {
             ),
         },
         Mutation {
+            id: "line-remove-turn-read",
+            what: "a removal reads the turn, before it looks whether the entry is there still (P8)",
+            find: "self.head.turn.load(«Ordering::Acquire»));\n            if turn == Turn::MOVED {\n                return false;",
+            with: "Ordering::Relaxed",
+            fate: Fate::Breaks(&["map_remove_that_comes_too_late_insert_insert_of_one_key_keeps_one"]),
+        },
+        Mutation {
+            id: "line-remove-late",
+            what: "a removal moves the turn on from a slot that others have freed",
+            find: "if «self.slot.load(Ordering::Relaxed) != self.word.0» {",
+            with: "false",
+            fate: Fate::Breaks(&["map_remove_that_comes_too_late_insert_insert_of_one_key_keeps_one"]),
+        },
+        Mutation {
             id: "line-remove-turn",
             what: "a removal leaves the turn at its slot",
             find: "if «turn.index() != self.index» {",

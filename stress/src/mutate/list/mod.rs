@@ -51,6 +51,7 @@ pub(super) const SOURCES: &[Source] = &[
     primitives::DEADLINE,
     primitives::BUDGET,
     primitives::CLOCK,
+    gates::ROOM,
     gates::SESSION_ENTRY,
     gates::SESSION,
     gates::SESSION_SHARED,

@@ -198,16 +198,9 @@ pub(super) const FIFO: Source = Source {
             fate: Fate::Breaks(&["fifo_watcher_of_an_overtaken_insert_by_three_threads"]),
         },
         Mutation {
-            id: "fifo-spare-number",
-            what: "a number that is not needed stays alive",
-            find: "«u64::from(!matches!(number.claim(guard), Claim::Lost))»",
-            with: "{ let _ = number.claim(guard); 1 }",
-            fate: Fate::Breaks(&["fifo_insert_insert_of_one_key_at_the_cap"]),
-        },
-        Mutation {
             id: "fifo-overtaken",
             what: "an overtaken inserter does not clean up",
-            find: "} else if «!number.publish(hash)» {",
+            find: "if «!number.publish(hash)» {",
             with: "{ number.publish(hash); false }",
             fate: Fate::Breaks(&["fifo_insert_overtaken_on_its_way_is_evicted_and_heard_of"]),
         },
@@ -217,6 +210,13 @@ pub(super) const FIFO: Source = Source {
 pub(super) const FIFO_ROOM: Source = Source {
     file: "src/fifo/room.rs",
     mutations: &[
+        Mutation {
+            id: "fifo-spare-number",
+            what: "a number that is not needed stays alive",
+            find: "self.slots += «u64::from(!matches!(number.claim(guard), Claim::Lost))»",
+            with: "{ let _ = number.claim(guard); 1 }",
+            fate: Fate::Breaks(&["fifo_insert_insert_of_one_key_at_the_cap"]),
+        },
         Mutation {
             id: "room-slots",
             what: "slots are given back (P6)",

@@ -87,7 +87,7 @@ pub(super) const TABLE: Source = Source {
         Mutation {
             id: "table-drop-prev",
             what: "the lines before are given up",
-            find: "compare_exchange(old, ptr::null_mut(), «Ordering::Release»",
+            find: "compare_exchange(prev, ptr::null_mut(), «Ordering::Release»",
             with: "Ordering::Relaxed",
             fate: Fate::Breaks(&["map_grow_insert_insert_get_without_the_lines_before"]),
         },

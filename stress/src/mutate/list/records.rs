@@ -188,7 +188,7 @@ pub(super) const POSTURE_MEMBERS: Source = Source {
         Mutation {
             id: "posture-enroll-look",
             what: "who enrolled an agent does not count it once more",
-            find: "if «joined.members.admit(1, Timestamp::ZERO).is_ok()» {",
+            find: "if «joined.members.take(1)» {",
             with: "false",
             fate: Fate::Breaks(&["enroll_downgrade_of_its_principal"]),
         },
@@ -244,9 +244,16 @@ pub(super) const POSTURE_SHARED: Source = Source {
     file: "src/posture/shared.rs",
     mutations: &[
         Mutation {
+            id: "posture-look-replaced",
+            what: "an entry that was taken down is not looked at again",
+            find: "if «known.down().is_none() || is_current()» {",
+            with: "true",
+            fate: Fate::Breaks(&["insert_lower_unknown_get"]),
+        },
+        Mutation {
             id: "posture-look-once",
             what: "what was not known is not looked for again",
-            find: "if «agents.get(agent).is_none()» {\n                return",
+            find: "if «agents.get(agent).is_none()» {\n                return seen",
             with: "true",
             fate: Fate::Breaks(&["insert_lower_unknown_get"]),
         },
@@ -260,7 +267,7 @@ pub(super) const POSTURE_SHARED: Source = Source {
         Mutation {
             id: "posture-confirm-look",
             what: "who makes an agent known looks at the strangers, and does not count",
-            find: "if «birth.members.admit(1, Timestamp::ZERO).is_ok()» {",
+            find: "if «birth.members.take(1)» {",
             with: "!birth.is_down()",
             fate: Fate::Breaks(&["emergency_of_an_unknown_agent_insert"]),
         },
@@ -307,8 +314,8 @@ pub(super) const RETENTION_MEMORY: Source = Source {
         Mutation {
             id: "retention-exists",
             what: "an ingest of what is there keeps its place",
-            find: "give_back(&shared.raw_bytes, bytes);\n            «give_back(&shared.room, 1);»",
-            with: "",
+            find: "«return Err(TierError::Exists);»\n        }\n        place.keep();",
+            with: "place.keep();\n            return Err(TierError::Exists);",
             fate: Fate::Breaks(&["retention_ingest_ingest_of_one_id_takes_one_place"]),
         },
         Mutation {
