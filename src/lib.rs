@@ -86,6 +86,9 @@ pub fn blocks_alive() -> usize {
 #[doc = include_str!("../docs/bounds.md")]
 pub mod bounds {}
 
+#[doc = include_str!("../docs/verification.md")]
+pub mod verification {}
+
 /// The README's examples, compiled and run with the other documentation tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
