@@ -534,10 +534,6 @@ mod tests {
         assert!(vacant.insert(Owned::new(key, key), guard).is_ok());
     }
 
-    fn lines(table: &Table<u64, u64, Same>, guard: &Guard) -> usize {
-        table.lines(&table.shards[0], guard).len
-    }
-
     #[test]
     fn a_table_grows_with_its_entries_and_keeps_each() {
         let (table, guard) = (Table::new(1, Same(0)), epoch::pin());
@@ -548,8 +544,7 @@ mod tests {
         let mut keys: Vec<_> = table.iter(&guard).map(|node| node.key).collect();
         keys.sort_unstable();
         assert!(keys.into_iter().eq(0..10_000));
-        let slots = lines(&table, &guard) * SLOTS;
-        assert!((10_000..40_000).contains(&slots), "{slots} slots");
+        assert!((10_000..40_000).contains(&(table.lines(&table.shards[0], &guard).len * SLOTS)));
     }
 
     #[test]
@@ -558,7 +553,7 @@ mod tests {
         // The same line at any size that these would ask for.
         let keys = || (0..1_000).map(|i: u64| i << 20);
         keys().for_each(|key| insert(&table, key, &guard));
-        assert!(lines(&table, &guard) <= 4 * SAMPLES[0], "{} lines", lines(&table, &guard));
+        assert!(table.lines(&table.shards[0], &guard).len <= 4 * SAMPLES[0]);
         for key in keys() {
             let found = table.find(key, &guard, |&other, _| other == key).expect("inserted above");
             assert!(found.remove(&guard));
@@ -576,7 +571,7 @@ mod tests {
                 assert!(found.remove(&guard));
             }
         }
-        assert!(lines(&table, &guard) <= 64, "{} lines for 100 entries", lines(&table, &guard));
+        assert!(table.lines(&table.shards[0], &guard).len <= 64, "too many lines for 100 entries");
     }
 
     /// A number like no other, at random as far as a table can tell.

@@ -116,8 +116,8 @@ pub(super) const REVOCATION_SHARED: Source = Source {
         Mutation {
             id: "revoke-place-twice",
             what: "a revocation that finds the token keeps the place that it took",
-            find: "«if before.revoked {\n                return Ok(Revoked::Already);»",
-            with: "if let Some(place) = place {\n                place.keep();\n            }\n            if before.revoked {\n                return Ok(Revoked::Already);",
+            find: "if before.revoked {\n                return Ok(«Revoked::Already»);",
+            with: "{ if let Some(place) = place { place.keep(); } Revoked::Already }",
             fate: Fate::Breaks(&["revoke_revoke_of_one_token_takes_one_place"]),
         },
         Mutation {
