@@ -174,8 +174,8 @@ impl<K: Send + Sync + 'static> DeadlineQueue<K> {
     /// before, and then through those of older eras. Lock-free; other sweeps and adds may go on meanwhile.
     ///
     /// `visit` is called with the key and deadline of each entry that is due, and, when many entries are stale, of
-    /// others too, so it must look for itself. Two sweeps may call it for the same entry; and what another sweep has in
-    /// hand at that moment, to put it nearer to its deadline, may be missed by this one: the next one meets it.
+    /// others too, so it must look for itself. Two sweeps may call it for the same entry. What another sweep has in hand,
+    /// to put it nearer to its deadline, may be missed by this one, or come back after its visit: the next one meets it.
     pub fn sweep(&self, now: Timestamp, limit: usize, mut visit: impl FnMut(&K, Timestamp) -> Next) -> Swept {
         let guard = epoch::pin();
         let now = self.advance(now).as_nanos();

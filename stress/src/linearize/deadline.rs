@@ -2,7 +2,7 @@
 //!
 //! A sweep is many instants: it raises the time, then visits entry by entry. Two sweeps may visit the same one, and neither
 //! knows which of them takes it off, nor when, only that it is off when they are done. And one may miss what the other has
-//! in hand, to put it nearer to its deadline; the next one meets it.
+//! in hand, to put it nearer to its deadline, or have it put back after a visit; the next one meets it.
 
 use super::check::{MAX_THREADS, Model};
 use super::record::{Subject, pause};
@@ -73,7 +73,7 @@ struct Sweep {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Entry {
     deadline: u64,
-    /// It was visited, and is taken off as was decided, now or later.
+    /// It was visited, and is taken off as was decided, now or later; or is put back by who had it in hand.
     visited: bool,
 }
 
@@ -95,18 +95,21 @@ impl Queue {
     fn visit(&mut self, thread: usize, key: u64, deadline: u64) -> bool {
         let Some(Sweep { due, now, .. }) = &mut self.sweeps[thread] else { return false };
         let Some(entry) = self.entries.get_mut(&key) else { return false };
+        if entry.visited && later(key, entry.deadline) == Some(deadline) {
+            entry.deadline = deadline;
+        }
         entry.visited = true;
         due.push(key);
         self.dropped_through = self.dropped_through.max(*now);
         deadline <= *now && entry.deadline == deadline
     }
 
-    /// Nothing is left that was due when the sweep began, unless another one had it, or that it visited. An entry that somebody visited is off by now,
-    /// as was decided; to take it off no earlier than that rules out nothing, for nobody misses it before.
+    /// Nothing is left that was due when the sweep began, or that it visited, unless another one had it. An entry that was
+    /// visited is off by now, as was decided; to take it off no earlier rules out nothing, for nobody misses it before.
     fn end(&mut self, thread: usize) -> bool {
         let Some(Sweep { due, now, beside_another }) = self.sweeps[thread].take() else { return false };
         due.into_iter().all(|key| match self.entries.get(&key).copied() {
-            Some(entry) if entry.visited => {
+            Some(entry) if entry.visited && !beside_another => {
                 match later(key, entry.deadline) {
                     Some(deadline) => self.entries.insert(key, Entry { deadline, visited: false }),
                     None => self.entries.remove(&key),
