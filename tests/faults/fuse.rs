@@ -81,18 +81,23 @@ impl Fuse {
 
     /// Every value was dropped, once, when the garbage is gone.
     pub(crate) fn assert_burnt_out(&self) {
-        // A test beside this one may be off its core, or busy with a panic, while it is pinned.
-        for _ in 0..50_000 {
-            if self.alive().is_empty() {
-                break;
-            }
-            ShardedMap::<u64, u64>::new().pin().flush();
-            thread::yield_now();
-        }
+        collect_until(|| self.alive().is_empty());
         let most = if self.0.blown_by_drop.load(Ordering::Relaxed) { RETURNED } else { 0 };
         let leaked = self.alive().len();
         assert!(leaked <= most, "{leaked} values leaked");
         assert_eq!(self.0.dropped_twice.load(Ordering::Relaxed), 0, "values dropped twice");
+    }
+}
+
+/// Lets the collector run until it is `done`, or has had every chance: a test beside this one may be off its core, or busy
+/// with a panic, while it is pinned.
+pub(crate) fn collect_until(done: impl Fn() -> bool) {
+    for _ in 0..50_000 {
+        if done() {
+            break;
+        }
+        ShardedMap::<u64, u64>::new().pin().flush();
+        thread::yield_now();
     }
 }
 

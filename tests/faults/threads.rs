@@ -1,6 +1,6 @@
 //! Threads that die: while pinned, in the middle of an operation, with others at work.
 
-use crate::fuse::{Fuse, alone};
+use crate::fuse::{Fuse, alone, collect_until};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::Command;
 use std::sync::Arc;
@@ -23,12 +23,6 @@ fn die() -> ! {
 /// Runs `work` in a thread that is to die in it.
 fn dying(work: impl FnOnce() + Send) {
     assert!(thread::scope(|scope| scope.spawn(work).join()).is_err(), "the thread was to die");
-}
-
-fn flush() {
-    for _ in 0..64 {
-        ShardedMap::<u64, u64>::new().pin().flush();
-    }
 }
 
 /// It was dropped in the middle of somebody else's operation, whose caller got the panic, and took the garbage that was to
@@ -55,7 +49,7 @@ fn a_drop_that_panics_reaches_nobody_who_collects_and_takes_nothing_with_it() {
         other.insert(key, key);
         assert_eq!(other.get(&key), Some(key));
     }
-    flush();
+    collect_until(|| dropped.load(Ordering::Relaxed) == ROUNDS);
     assert_eq!(dropped.load(Ordering::Relaxed), ROUNDS);
 
     // A structure goes as a whole, and so it does while a panic is on its way.
@@ -239,7 +233,6 @@ fn leaks_a_pin() {
         assert_eq!(map.pin().get(&key).map(|piece| piece.id()), Some(key));
         assert!(map.pin().remove(&key).is_some());
     }
-    flush();
     assert!(map.is_empty());
     assert!(catch_unwind(AssertUnwindSafe(|| fuse.assert_burnt_out())).is_err(), "reclamation went on");
 }
