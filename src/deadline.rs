@@ -63,6 +63,24 @@ pub enum Next {
     KeepUntil(Timestamp),
 }
 
+/// How a sweep meets an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Visit {
+    /// When the entry is due.
+    pub deadline: Timestamp,
+    /// The time of the sweep, by which a visitor should judge: [`Next::KeepUntil`] puts an entry beyond it.
+    pub now: Timestamp,
+}
+
+impl Visit {
+    /// Whether the entry is due. If not, it is asked about because many are stale.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.deadline <= self.now
+    }
+}
+
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -173,10 +191,11 @@ impl<K: Send + Sync + 'static> DeadlineQueue<K> {
     /// Takes at most `limit` steps through the entries that are due at `now`, or at the latest `now` of any sweep
     /// before, and then through those of older eras. Lock-free; other sweeps and adds may go on meanwhile.
     ///
-    /// `visit` is called with the key and deadline of each entry that is due, and, when many entries are stale, of
-    /// others too, so it must look for itself. Two sweeps may call it for the same entry. What another sweep has in hand,
-    /// to put it nearer to its deadline, may be missed by this one, or come back after its visit: the next one meets it.
-    pub fn sweep(&self, now: Timestamp, limit: usize, mut visit: impl FnMut(&K, Timestamp) -> Next) -> Swept {
+    /// `visit` is called with the key of each entry that is due, and, when many entries are stale, of others too, so it
+    /// must look for itself, and judge by [`Visit::now`]. Two sweeps may call it for the same entry. What another sweep
+    /// has in hand, to put it nearer to its deadline, may be missed by this one, or come back after its visit: the next
+    /// one meets it.
+    pub fn sweep(&self, now: Timestamp, limit: usize, mut visit: impl FnMut(&K, Visit) -> Next) -> Swept {
         let guard = epoch::pin();
         let now = self.advance(now).as_nanos();
         let era = self.era.load(Ordering::Relaxed);
@@ -191,17 +210,18 @@ impl<K: Send + Sync + 'static> DeadlineQueue<K> {
                     }
                     steps += 1;
                     // Relaxed: a deadline changes only while its entry is on no stack, and P2 publishes it.
-                    let deadline = top.value.deadline.load(Ordering::Relaxed);
-                    let next = if deadline <= now || bucket.key.era < era {
+                    let deadline = Timestamp::from_nanos(top.value.deadline.load(Ordering::Relaxed));
+                    let met = Visit { deadline, now: Timestamp::from_nanos(now) };
+                    let next = if met.is_due() || bucket.key.era < era {
                         swept.visited += 1;
                         // Relaxed: it is raised already, and later reads are not of an older time (P7).
-                        if deadline <= now && self.dropped_through.load(Ordering::Relaxed) < now {
+                        if met.is_due() && self.dropped_through.load(Ordering::Relaxed) < now {
                             // AcqRel: P7. Not `deadline`: the visitor may drop whatever is due by now.
                             self.dropped_through.fetch_max(now, Ordering::AcqRel);
                         }
-                        visit(&top.value.key, Timestamp::from_nanos(deadline))
+                        visit(&top.value.key, met)
                     } else {
-                        Next::KeepUntil(Timestamp::from_nanos(deadline))
+                        Next::KeepUntil(deadline)
                     };
                     if let Some(item) = bucket.value.pop(top) {
                         // An era may have begun after we looked: entries never go back to an older one.
@@ -397,7 +417,7 @@ mod tests {
         for key in 1..10_000 {
             queue.add(key, at(1 << 50));
             queue.note_stale();
-            queue.sweep(at(1), 8, |&key, deadline| if key == 0 { Next::KeepUntil(deadline) } else { Next::Drop });
+            queue.sweep(at(1), 8, |&key, met| if key == 0 { Next::KeepUntil(met.deadline) } else { Next::Drop });
             assert!(queue.len() <= 2 * MIN_STALE + 2, "{} entries, one of them live", queue.len());
         }
     }

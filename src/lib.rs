@@ -87,7 +87,10 @@ pub fn blocks_alive() -> usize {
 pub mod bounds {}
 
 #[doc = include_str!("../docs/verification.md")]
-pub mod verification {}
+pub mod verification {
+    #[doc = include_str!("../docs/mutations.md")]
+    pub mod mutations {}
+}
 
 /// The README's examples, compiled and run with the other documentation tests.
 #[cfg(doctest)]

@@ -1,6 +1,6 @@
 //! Races of the stores' operations of several steps.
 
-use loom_tests::{bounded, exhaustive};
+use loom_tests::{bounded, coarse, exhaustive};
 use std::time::Duration;
 use tollgate::clock::{ManualClock, Timestamp};
 use tollgate::revocation::{RevocationConfig, RevocationSet, Standing};
@@ -133,7 +133,7 @@ fn session_create_create_at_the_cap() {
 #[test]
 fn session_create_close_for_agent_leaves_nothing_closed_behind() {
     // Each create inserts into two tables: too many steps to exhaust.
-    bounded(|order| {
+    coarse(|order| {
         let (store, _) = sessions(SessionConfig::new());
         store.create(request()).unwrap();
         let (one, two) = (store.clone(), store.clone());
@@ -144,6 +144,18 @@ fn session_create_close_for_agent_leaves_nothing_closed_behind() {
         order.race(move || one.create(request()).unwrap(), close_and_sweep);
         store.sweep(8);
         assert_eq!(store.stats().live, store.count_active(&AGENT), "what is closed may be swept at once");
+    });
+}
+
+#[test]
+fn session_create_close_for_agent_counts_what_it_closes() {
+    bounded(|order| {
+        // The new session is on the roster that is closed, or on another.
+        let (store, _) = sessions(SessionConfig::new());
+        store.create(request()).unwrap();
+        let (one, two) = (store.clone(), store.clone());
+        let (_, closed) = order.race(move || one.create(request()).unwrap(), move || two.close_for_agent(&AGENT));
+        assert_eq!(closed + store.count_active(&AGENT), 2);
     });
 }
 
@@ -186,6 +198,23 @@ fn session_sweep_sweep_gives_room_back_once() {
         let (one, two) = (store.clone(), store.clone());
         let (first, second) = order.race(move || one.sweep(8).removed, move || two.sweep(8).removed);
         assert_eq!((first + second, store.stats().live), (1, 0));
+    });
+}
+
+#[test]
+fn session_sweep_sweep_later_leaves_nothing_behind() {
+    exhaustive(|order| {
+        // The second looks at nothing, and raises the time: the first has to judge by that, or it puts the session off.
+        let (store, clock) = sessions(SessionConfig::new());
+        store.create(request()).unwrap();
+        let (one, two) = (store.clone(), store.clone());
+        let later = move || {
+            clock.set(at(500));
+            two.sweep(0)
+        };
+        order.race(move || one.sweep(8), later);
+        store.sweep(8);
+        assert_eq!(store.stats().live, 0);
     });
 }
 
@@ -270,18 +299,34 @@ fn retrack_sweep() {
 
 #[test]
 fn revoke_sweep_sweep_later_leaves_nothing_behind() {
-    bounded(|order| {
-        // The first may be told of the token by the second's time, while it goes by its own.
+    exhaustive(|order| {
+        // The second looks at nothing, and raises the time: the first has to judge by that, or it puts the token off.
         let (set, clock) = revocations(4);
         set.revoke(1, at(105)).unwrap();
         let (one, two) = (set.clone(), set.clone());
         let later = move || {
             clock.set(at(500));
-            two.sweep(8)
+            two.sweep(0)
         };
         order.race(move || one.sweep(8), later);
         set.sweep(8);
         assert_eq!(set.stats().live, 0);
+    });
+}
+
+#[test]
+fn sweep_of_a_cutoff_sweep_later_leaves_nothing_behind() {
+    exhaustive(|order| {
+        let (set, clock) = revocations(4);
+        set.revoke_principal(&7).unwrap();
+        let (one, two) = (set.clone(), set.clone());
+        let later = move || {
+            clock.set(at(500));
+            two.sweep(0)
+        };
+        order.race(move || one.sweep(8), later);
+        set.sweep(8);
+        assert_eq!(set.stats().cutoffs, 0);
     });
 }
 

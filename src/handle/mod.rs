@@ -302,13 +302,12 @@ impl<T: Payload, C: Clock> Shared<T, C> {
 
     fn sweep(&self, now: Timestamp, limit: usize) -> (u64, deadline::Swept) {
         let mut removed = 0;
-        let swept = self.queue.sweep(now, limit, |id, expires_at| {
-            // Whatever this sweep visits as due is due by now; another sweep may have raised the time since.
-            if expires_at <= self.queue.high_water() {
+        let swept = self.queue.sweep(now, limit, |id, met| {
+            if met.is_due() {
                 removed += u64::from(self.expire(id));
                 return Next::Drop;
             }
-            self.entries.get(id).map_or(Next::Drop, |_| Next::KeepUntil(expires_at))
+            self.entries.get(id).map_or(Next::Drop, |_| Next::KeepUntil(met.deadline))
         });
         (removed, swept)
     }

@@ -246,13 +246,10 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
 
     pub(super) fn sweep(&self, now: Timestamp, limit: usize) -> Swept {
         let mut removed = 0;
-        // Judged by a time that the queue's is not before: what it notes as dropped then covers what is dropped here,
-        // even if another sweep has raised the high-water time meanwhile.
-        let now = self.queue.advance(now);
-        let swept = self.queue.sweep(now, limit, |subject, _| {
+        let swept = self.queue.sweep(now, limit, |subject, met| {
             let (gone, next) = match subject {
-                Subject::Token(token) => self.sweep_token(token, now),
-                Subject::Cutoff(principal) => self.sweep_cutoff(principal, now),
+                Subject::Token(token) => self.sweep_token(token, met.now),
+                Subject::Cutoff(principal) => self.sweep_cutoff(principal, met.now),
             };
             removed += u64::from(gone);
             next

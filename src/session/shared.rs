@@ -144,11 +144,10 @@ impl<C: Clock> Shared<C> {
 
     pub(super) fn sweep(&self, now: Timestamp, limit: usize) -> Swept {
         let mut removed = 0;
-        let now = now.max(self.queue.high_water());
-        let swept = self.queue.sweep(now, limit, |id, _| {
+        let swept = self.queue.sweep(now, limit, |id, met| {
             let sessions = self.sessions.pin();
             let Some(session) = sessions.get(id) else { return Next::Drop };
-            if session.settle(now, &self.expired) == MeterStatus::Open {
+            if session.settle(met.now, &self.expired) == MeterStatus::Open {
                 return Next::KeepUntil(session.expires_after.saturating_add(Duration::from_nanos(1)));
             }
             if sessions.remove(id).is_some() {

@@ -97,9 +97,9 @@ impl Race {
         let limit = rng.usize(1..48);
         let mut wrong = None;
         let mut visits = 0;
-        let swept = self.queue.sweep(Timestamp::from_nanos(now), limit, |&key, deadline| {
+        let swept = self.queue.sweep(Timestamp::from_nanos(now), limit, |&key, met| {
             visits += 1;
-            self.visit(key, deadline, rng).unwrap_or_else(|broken| {
+            self.visit(key, met.deadline, rng).unwrap_or_else(|broken| {
                 wrong = Some(broken);
                 Next::Drop
             })
@@ -174,9 +174,9 @@ impl Race {
         let mut dropped = 0;
         // Each sweep but the last takes all the steps it may, and an entry takes a few dozen in its life.
         for _ in 0..self.entries.len() + 2 {
-            let Swept { dropped: now_dropped, more, .. } = self.queue.sweep(now, 64, |&key, deadline| {
+            let Swept { dropped: now_dropped, more, .. } = self.queue.sweep(now, 64, |&key, met| {
                 self.entries[key as usize].visits.fetch_add(1, Ordering::SeqCst);
-                visit(key, deadline).unwrap_or_else(|broken| {
+                visit(key, met.deadline).unwrap_or_else(|broken| {
                     wrong.get_or_insert(broken);
                     Next::Drop
                 })

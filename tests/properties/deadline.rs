@@ -118,10 +118,13 @@ impl Pair {
         let before = self.entries.len();
         self.high_water = self.high_water.max(self.now.min(u64::MAX - 1));
         let mut visits = Vec::new();
-        let swept = self.queue.sweep(Timestamp::from_nanos(self.now), limit, |&key, deadline| {
-            visits.push((key, deadline.as_nanos()));
-            keep.next(key, deadline.as_nanos())
+        let mut times = Vec::new();
+        let swept = self.queue.sweep(Timestamp::from_nanos(self.now), limit, |&key, met| {
+            times.push(met.now.as_nanos());
+            visits.push((key, met.deadline.as_nanos()));
+            keep.next(key, met.deadline.as_nanos())
         });
+        prop_assert!(times.iter().all(|&time| time == self.high_water), "judged by {times:?}");
         let mut visited: Vec<_> = visits.iter().map(|visit| visit.0).collect();
         visited.sort_unstable();
         visited.dedup();

@@ -185,10 +185,10 @@ impl Subject for Deadlines {
             Op::Sweep(now) => {
                 steps.push(Step::Begin { now });
                 let mut visited = Vec::new();
-                queue.sweep(at(now), usize::MAX, |&key, deadline| {
+                queue.sweep(at(now), usize::MAX, |&key, met| {
                     pause();
-                    visited.push((key, deadline.as_nanos()));
-                    later(key, deadline.as_nanos()).map_or(Next::Drop, |later| Next::KeepUntil(at(later)))
+                    visited.push((key, met.deadline.as_nanos()));
+                    later(key, met.deadline.as_nanos()).map_or(Next::Drop, |later| Next::KeepUntil(at(later)))
                 });
                 steps.extend(visited.into_iter().map(|(key, deadline)| Step::Visit { key, deadline }));
                 steps.push(Step::End);

@@ -1,7 +1,7 @@
 //! Whether the list fits the source, and leaves no ordering out.
 
 use super::list::{EXEMPT, Fate, SOURCES};
-use super::{Tried, all, models};
+use super::{Tried, all, models, table};
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,6 +37,13 @@ pub(super) fn gaps(root: &Path) -> Tried<Vec<String>> {
     let missing = SOURCES.iter().map(|source| source.file).chain(EXEMPT.iter().copied());
     gaps.extend(missing.filter(|file| !seen.contains(*file)).map(|file| format!("there is no {file}")));
     Ok(gaps)
+}
+
+/// Says so if the page of the mutations does not show the list.
+pub(super) fn stale(root: &Path) -> Tried<Option<String>> {
+    let shown = fs::read_to_string(root.join(table::PAGE))?;
+    let stale = shown != table::markdown(root)?;
+    Ok(stale.then(|| format!("{} is not what `stress mutate --table` prints", table::PAGE)))
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Tried<()> {

@@ -28,10 +28,10 @@ pub(crate) struct Options {
     /// Lists the mutations and ends.
     #[arg(long, group = "instead")]
     list: bool,
-    /// Checks that the list fits the source and leaves no ordering out, and ends.
+    /// Checks that the list fits the source, leaves no ordering out, and is what `docs/mutations.md` shows, and ends.
     #[arg(long, group = "instead")]
     check: bool,
-    /// Prints all mutations, and what breaks by each, as Markdown, and ends.
+    /// Prints all mutations, and what breaks by each, for `docs/mutations.md`, and ends.
     #[arg(long, group = "instead", conflicts_with = "filters")]
     table: bool,
     /// Runs every model of the test files that have the named ones.
@@ -69,15 +69,19 @@ pub(crate) fn run(options: &Options) -> ExitCode {
 fn tried(options: &Options) -> Tried<bool> {
     let root = root();
     let chosen = chosen(&options.filters)?;
-    let gaps = check::gaps(&root)?;
+    if options.table {
+        print!("{}", table::markdown(&root)?);
+        return Ok(true);
+    }
+    let mut gaps = check::gaps(&root)?;
+    if options.check {
+        // Whoever runs a new mutation has not written it down yet.
+        gaps.extend(check::stale(&root)?);
+    }
     gaps.iter().for_each(|gap| eprintln!("{gap}"));
     if options.check || !gaps.is_empty() {
         println!("{} mutations, {} gaps", all().len(), gaps.len());
         return Ok(gaps.is_empty());
-    }
-    if options.table {
-        print!("{}", table::markdown(&root)?);
-        return Ok(true);
     }
     if options.list {
         chosen.iter().for_each(|it| println!("{:<44} {:<18} {}", it.mutation.id, it.file, it.mutation.what));
@@ -205,9 +209,16 @@ fn start() -> std::time::Instant {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn the_list_fits_the_source_and_leaves_no_ordering_out() {
-        let gaps = super::check::gaps(&super::root()).unwrap();
+        let gaps = check::gaps(&root()).unwrap();
         assert!(gaps.is_empty(), "{}", gaps.join("\n"));
+    }
+
+    #[test]
+    fn the_page_of_the_mutations_shows_the_list() {
+        assert_eq!(check::stale(&root()).unwrap(), None);
     }
 }

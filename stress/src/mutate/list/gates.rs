@@ -50,7 +50,7 @@ pub(super) const SESSION_SHARED: Source = Source {
             what: "a create is not told that its roster was shut",
             find: "Err(Denied::Shut(_)) => {\n                    «self.leave(&roster, &id);»",
             with: "return Ok(roster);",
-            fate: Fate::Breaks(&["session_create_close_for_agent_leaves_nothing_closed_behind"]),
+            fate: Fate::Breaks(&["session_create_close_for_agent_counts_what_it_closes"]),
         },
         Mutation {
             id: "session-drop-any",
@@ -79,6 +79,13 @@ pub(super) const SESSION_SHARED: Source = Source {
             find: "if «sessions.remove(id).is_some()» {",
             with: "sessions.remove(id);\n                true",
             fate: Fate::Breaks(&["session_sweep_sweep_gives_room_back_once"]),
+        },
+        Mutation {
+            id: "session-sweep-own-time",
+            what: "a sweep judges by its own time, and not by the queue's",
+            find: "session.settle(«met.now», &self.expired)",
+            with: "now",
+            fate: Fate::Breaks(&["session_sweep_sweep_later_leaves_nothing_behind"]),
         },
     ],
 };
@@ -185,10 +192,17 @@ pub(super) const REVOCATION_SHARED: Source = Source {
         },
         Mutation {
             id: "revoke-sweep-own-time",
-            what: "a sweep judges by a time that the queue does not know",
-            find: "let now = «self.queue.advance(now)»;\n        let swept",
+            what: "a sweep judges a token by its own time, and not by the queue's",
+            find: "self.sweep_token(token, «met.now»)",
             with: "now",
             fate: Fate::Breaks(&["revoke_sweep_sweep_later_leaves_nothing_behind"]),
+        },
+        Mutation {
+            id: "revoke-sweep-own-time-cutoff",
+            what: "a sweep judges a cutoff by its own time, and not by the queue's",
+            find: "self.sweep_cutoff(principal, «met.now»)",
+            with: "now",
+            fate: Fate::Breaks(&["sweep_of_a_cutoff_sweep_later_leaves_nothing_behind"]),
         },
     ],
 };
@@ -219,9 +233,9 @@ pub(super) const HANDLE: Source = Source {
         },
         Mutation {
             id: "handle-sweep-own-time",
-            what: "a sweep judges by its own time",
-            find: "if expires_at <= «self.queue.high_water()» {",
-            with: "now",
+            what: "a sweep judges by its own time, and not by the queue's",
+            find: "if «met.is_due()» {",
+            with: "met.deadline <= now",
             fate: Fate::Breaks(&["handle_sweep_sweep_later_leaves_nothing_behind"]),
         },
         Mutation {

@@ -296,7 +296,7 @@ pub(super) const DEADLINE: Source = Source {
             what: "a sweep does not raise the time",
             find: "let now = «self.advance(now)».as_nanos();",
             with: "now.max(self.high_water())",
-            fate: Fate::Breaks(&["handle_sweep_sweep_later_leaves_nothing_behind"]),
+            fate: Fate::Breaks(&["deadline_sweep_sweep"]),
         },
         Mutation {
             id: "deadline-advance-look",
