@@ -83,6 +83,13 @@ pub fn blocks_alive() -> usize {
     raw::epoch::alive()
 }
 
+/// Has pins learn late in this execution under loom; the ideal epoch says what that is.
+#[cfg(all(tollgate_loom, not(crossbeam_loom)))]
+#[doc(hidden)]
+pub fn learn_late() {
+    raw::epoch::learn_late();
+}
+
 #[doc = include_str!("../docs/bounds.md")]
 pub mod bounds {}
 

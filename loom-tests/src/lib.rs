@@ -5,16 +5,20 @@
 //! of more than [`CAP`] executions fails: loom's own limits would let it pass unfinished. `LOOM_MAX_PREEMPTIONS` lowers
 //! every bound, for a run on each change; it never raises one.
 //!
-//! Every model runs twice, with its racers' roles exchanged: of the accesses that a write depends on, loom remembers
-//! the last only, so a writer that loads before it writes hides an earlier reader from it. With the writer going first
-//! once, each order is explored.
+//! Every model runs four times. Its racers' roles are exchanged: of the accesses that a write depends on, loom remembers
+//! the last only, so a writer that loads before it writes hides an earlier reader from it; with the writer going first
+//! once, each order is explored. And pins learn of what was retired before them, or only of what was freed: an epoch may
+//! do either (`raw/ideal.rs`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// The most executions that one model may have: some minutes, of a large one.
-pub const CAP: u64 = 1_000_000;
+pub const CAP: u64 = 2_000_000;
+
+/// Whether pins can be told what to learn: the real epoch does as it does.
+const IDEAL: bool = cfg!(all(tollgate_loom, not(crossbeam_loom)));
 
 /// Runs of a model on real threads. Miri is slow, and varies its one run of each with its seed.
 #[cfg(not(tollgate_loom))]
@@ -69,11 +73,15 @@ pub fn bridge(model: impl Fn(Order) + Send + Sync + 'static) {
 fn run(preemptions: Option<usize>, model: impl Fn(Order) + Send + Sync + 'static) {
     let (model, runs, begin) = (Arc::new(model), Arc::new(AtomicU64::new(0)), Instant::now());
     let preemptions = lowered(preemptions);
-    for exchanged in [false, true] {
+    for (exchanged, late) in [(false, false), (true, false), (false, true), (true, true)] {
+        if late && !IDEAL {
+            continue;
+        }
         let (model, runs) = (Arc::clone(&model), Arc::clone(&runs));
         check(preemptions, move || {
             let before = runs.fetch_add(1, Ordering::Relaxed);
             assert!(before < CAP, "not exhausted within {CAP} executions: the model is too large");
+            pins_learn(late);
             model(Order { exchanged });
         });
     }
@@ -98,6 +106,16 @@ fn lowered(preemptions: Option<usize>) -> Option<usize> {
 fn lowered(preemptions: Option<usize>) -> Option<usize> {
     preemptions
 }
+
+#[cfg(all(tollgate_loom, not(crossbeam_loom)))]
+fn pins_learn(late: bool) {
+    if late {
+        tollgate::learn_late();
+    }
+}
+
+#[cfg(not(all(tollgate_loom, not(crossbeam_loom))))]
+fn pins_learn(_: bool) {}
 
 #[cfg(tollgate_loom)]
 fn check(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {

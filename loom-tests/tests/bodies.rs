@@ -120,6 +120,40 @@ fn body_insert_insert_of_the_same_record() {
     });
 }
 
+/// The one that comes too late may be evicted before it goes by itself.
+#[test]
+fn body_insert_insert_of_the_same_record_evict() {
+    bounded(|order| {
+        let store = bodies(BodyConfig::new());
+        let (one, two) = (store.clone(), store.clone());
+        let note_and_evict = move || {
+            let new = two.note(record("a")).unwrap();
+            two.prune(PrunePolicy::keep_all().max_bytes(0));
+            new
+        };
+        order.race(move || one.note(record("a")).unwrap(), note_and_evict);
+        empty(&store);
+    });
+}
+
+/// The id is free for a moment: one of the two has it then, and keeps it.
+#[test]
+fn body_release_insert_insert_of_the_same_record() {
+    coarse(|order| {
+        let store = bodies(BodyConfig::new());
+        let old = store.note(record("a")).unwrap();
+        let (one, two) = (store.clone(), store.clone());
+        let release_and_note = move || {
+            one.release(&old.id).unwrap();
+            one.note(record("a")).unwrap()
+        };
+        order.race(release_and_note, move || two.note(record("a")).unwrap());
+        assert_eq!((store.stats().records, store.get_turn("a").len()), (1, 1));
+        store.release(&old.id).unwrap();
+        empty(&store);
+    });
+}
+
 #[test]
 fn body_release_insert_of_the_same_record() {
     bounded(|order| {

@@ -478,15 +478,15 @@ fn map_grow_insert_insert_get_without_the_lines_before() {
 #[test]
 fn map_grow_insert_insert_gives_up_the_lines_before_get() {
     bounded(|order| {
-        // One moves the lines, and the other gives up those before.
-        let map = map(&[1, 2]);
+        // Of two lines, that of the odd keys is still to be moved: one moves it, and the other gives both up.
+        let map = map(&[4, 1, 2, 5, 8]);
         let (one, two) = (Arc::clone(&map), Arc::clone(&map));
         let insert_and_read = move || {
-            two.insert(4, Box::new(4));
-            [1, 2].map(|key| read(&two, key))
+            two.insert(6, Box::new(6));
+            [1, 5].map(|key| read(&two, key))
         };
-        let (_, seen) = order.race(move || drop(one.insert(3, Box::new(3))), insert_and_read);
-        assert_eq!(seen, [Some(1), Some(2)]);
+        let (_, seen) = order.race(move || drop(one.insert(7, Box::new(7))), insert_and_read);
+        assert_eq!(seen, [Some(1), Some(5)]);
     });
 }
 

@@ -11,6 +11,8 @@ use real as engine;
 /// Blocks that were neither freed nor could be: those of an execution that has ended are leaks.
 #[cfg(tollgate_shuttle)]
 pub(crate) use engine::alive;
+#[cfg(all(tollgate_loom, not(crossbeam_loom)))]
+pub(crate) use engine::learn_late;
 
 /// Keeps the blocks that this thread may be looking at from being freed.
 ///

@@ -7,9 +7,13 @@
 //!   [`alive`] under Shuttle.
 //! - For loom, each block has a cell, written on allocation and read on every borrow: a publication without
 //!   Release/Acquire is a causality violation. Shuttle knows no orderings, and needs none.
-//! - The only happens-before edges are those an epoch gives: retiring is a Release and pinning an Acquire
-//!   read-modify-write of one atomic. A pin before any retirement only reads it, and a nested pin does nothing, so that
-//!   pins, which commute, do not multiply the interleavings.
+//! - The only happens-before edges are those an epoch gives, and it may give more or fewer. So there are two ideals, and
+//!   loom's models run on both. In one, a pin learns *early*: of every retirement before it, which is why a block may be
+//!   freed as soon as those go who were pinned at its retirement. In the other it learns *late*: of the retirements whose
+//!   grace period is over, and no others, so that it may still find what was unlinked before it; a block is then kept
+//!   for the pins that came after its retirement, too.
+//! - An edge is a Release and an Acquire read-modify-write of one atomic. A pin that has nothing to learn only reads it,
+//!   and a nested pin does nothing, so that pins, which commute, do not multiply the interleavings.
 //!
 //! It models the contract, not crossbeam-epoch's code; the bridge models cover that.
 
@@ -26,11 +30,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 // Of one execution, whose threads a checker runs one at a time.
 checker::lazy_static! {
-    static ref WORLD: World = World { edge: AtomicUsize::new(0), book: Mutex::default() };
+    static ref WORLD: World =
+        World { retired: AtomicUsize::new(0), graced: AtomicUsize::new(0), book: Mutex::default() };
 }
 
 struct World {
-    edge: AtomicUsize,
+    /// From a retirement to the end of the block's grace period, and to the pins that learn early.
+    retired: AtomicUsize,
+    /// From the end of a grace period to the pins that learn late.
+    graced: AtomicUsize,
     book: Mutex<Book>,
 }
 
@@ -40,7 +48,11 @@ struct Book {
     guards: BTreeMap<u64, ThreadId>,
     next_guard: u64,
     next_block: u64,
-    retired_any: bool,
+    retirements: u64,
+    /// Whether a grace period has ended.
+    graced: bool,
+    /// Whether pins learn late.
+    late: bool,
 }
 
 struct Block {
@@ -97,6 +109,27 @@ fn book(world: &World) -> MutexGuard<'_, Book> {
     world.book.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+/// The book, for the end of a guard: whoever learns late learns of it before a block is freed that waited for it.
+fn book_at_the_end(world: &World, guard: u64) -> MutexGuard<'_, Book> {
+    loop {
+        let seen = book(world);
+        let waits = |block: &Block| matches!(&block.state, State::Retired(guards) if guards.contains(&guard));
+        if !seen.late || !seen.blocks.values().any(waits) {
+            return seen;
+        }
+        let retirements = seen.retirements;
+        drop(seen);
+        world.retired.fetch_add(1, Ordering::Acquire);
+        world.graced.fetch_add(1, Ordering::Release);
+        let mut book = book(world);
+        book.graced = true;
+        // What was retired meanwhile is not behind that edge.
+        if book.retirements == retirements {
+            return book;
+        }
+    }
+}
+
 unsafe fn drop_value<T>(address: usize) {
     // SAFETY: called once for a block of this type, at the end of its life.
     unsafe { std::ptr::drop_in_place(address as *mut T) }
@@ -117,16 +150,24 @@ pub(super) fn pin() -> Guard {
     let world: &World = &WORLD;
     let thread = thread::current().id();
     let nested = book(world).guards.values().any(|&pinned| pinned == thread);
+    let late = book(world).late;
     if !nested {
+        let edge = if late { &world.graced } else { &world.retired };
         // The load is a point at which the checker may switch, so what it is for is decided after it.
-        world.edge.load(Ordering::Acquire);
-        if book(world).retired_any {
-            world.edge.fetch_add(1, Ordering::Acquire);
+        edge.load(Ordering::Acquire);
+        let told = if late { book(world).graced } else { book(world).retirements > 0 };
+        if told {
+            edge.fetch_add(1, Ordering::Acquire);
         }
     }
     let mut book = book(world);
     let id = book.next_guard;
     book.next_guard += 1;
+    for block in book.blocks.values_mut().filter(|_| late) {
+        if let State::Retired(waiting) = &mut block.state {
+            waiting.insert(id);
+        }
+    }
     book.guards.insert(id, thread);
     Guard { id, _not_send: std::marker::PhantomData }
 }
@@ -134,9 +175,9 @@ pub(super) fn pin() -> Guard {
 impl Guard {
     pub(super) unsafe fn retire<T>(&self, block: *mut T) {
         let world: &World = &WORLD;
-        world.edge.fetch_add(1, Ordering::Release);
+        world.retired.fetch_add(1, Ordering::Release);
         let mut book = book(world);
-        book.retired_any = true;
+        book.retirements += 1;
         let guards = book.guards.keys().copied().collect();
         let entry = book.blocks.get_mut(&block.addr()).expect("retired what was never allocated");
         assert!(matches!(entry.state, State::Live), "double retire");
@@ -151,7 +192,7 @@ impl Drop for Guard {
         let world: &World = &WORLD;
         let mut dead = Vec::new();
         {
-            let mut book = book(world);
+            let mut book = book_at_the_end(world, self.id);
             book.guards.remove(&self.id);
             for (&address, block) in &mut book.blocks {
                 if let State::Retired(waiting) = &mut block.state {
@@ -167,7 +208,7 @@ impl Drop for Guard {
         }
         if !dead.is_empty() {
             // Freeing comes after retiring: what a destructor reads is what the retiring thread left.
-            world.edge.fetch_add(1, Ordering::Acquire);
+            world.retired.fetch_add(1, Ordering::Acquire);
         }
         dead.sort_unstable_by_key(|&(number, ..)| number);
         for (_, drop_value, address) in dead {
@@ -218,6 +259,12 @@ pub(super) fn check<T>(block: *const T) {
         Arc::clone(&entry.witness)
     };
     witness.look();
+}
+
+/// From here on, in this execution, pins learn late.
+#[cfg(tollgate_loom)]
+pub(crate) fn learn_late() {
+    book(&WORLD).late = true;
 }
 
 /// Blocks that were not freed and are not poisoned.

@@ -243,7 +243,10 @@ pub(super) const HANDLE: Source = Source {
             what: "no second look for room that another thread's sweep has made",
             find: "«looked = !found();\n        true»",
             with: "found()",
-            fate: Fate::Breaks(&["handle_sweep_store_that_needs_its_place"]),
+            fate: Fate::Survives(
+                &["handle_sweep_store_that_needs_its_place"],
+                "a live entry may be evicted while a sweep has a place in hand, and this is one look less. The test `a_store_looks_for_room_once_more_after_a_sweep_that_found_nothing` fails",
+            ),
         },
     ],
 };

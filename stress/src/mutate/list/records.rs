@@ -62,14 +62,17 @@ pub(super) const BODY_SHARED: Source = Source {
             what: "a twin that was evicted departs once more",
             find: "!self.claim(&stored) && «self.records.remove(&ticket).is_some()»;",
             with: "{\n            self.records.remove(&ticket);\n            true\n        }",
-            fate: Fate::Breaks(&["body_insert_insert_of_the_same_record"]),
+            fate: Fate::Breaks(&["body_insert_insert_of_the_same_record_evict"]),
         },
         Mutation {
             id: "body-room-once",
             what: "no second look for room that others have made",
             find: "return «self.pieces.reserve(bytes)»;",
             with: "false",
-            fate: Fate::Breaks(&["body_insert_evict"]),
+            fate: Fate::Survives(
+                &["body_insert_evict"],
+                "an insert may be refused while others have the room in hand, and this is one look less",
+            ),
         },
         Mutation {
             id: "body-claim-look",
@@ -90,14 +93,17 @@ pub(super) const BODY_SHARED: Source = Source {
             what: "an id whose record is on its way out counts as taken",
             find: "if «self.records.get(&other).is_some()» {",
             with: "true",
-            fate: Fate::Breaks(&["body_insert_prune"]),
+            fate: Fate::Survives(
+                &["body_release_insert_of_the_same_record"],
+                "an insert beside a removal counts as before it, then; the rule is for a remover that never comes back",
+            ),
         },
         Mutation {
             id: "body-claim-any",
             what: "an id is freed that somebody else has claimed meanwhile",
             find: "|&current| «current == other»)",
             with: "true",
-            fate: Fate::Breaks(&["body_insert_insert_of_the_same_record"]),
+            fate: Fate::Breaks(&["body_release_insert_insert_of_the_same_record"]),
         },
         Mutation {
             id: "body-depart-order",
@@ -183,7 +189,10 @@ pub(super) const POSTURE_MEMBERS: Source = Source {
             what: "an agent is enrolled in a cohort that was taken down",
             find: "agent.down().is_some() || «joined.is_down()» {",
             with: "false",
-            fate: Fate::Breaks(&["enroll_downgrade_of_its_principal"]),
+            fate: Fate::Survives(
+                &["enroll_downgrade_of_its_principal"],
+                "the cohort could be taken down between this question and the exchange, and whoever meets the agent enters it",
+            ),
         },
         Mutation {
             id: "posture-enroll-look",
@@ -262,7 +271,10 @@ pub(super) const POSTURE_SHARED: Source = Source {
             what: "a change is made on an agent that was taken down",
             find: "if «agent.down().is_some()» {\n                    return",
             with: "false",
-            fate: Fate::Breaks(&["transition_downgrade_of_its_principal"]),
+            fate: Fate::Survives(
+                &["transition_downgrade_of_its_principal"],
+                "the cohort could be taken down between this question and the exchange, and the change counts as before it",
+            ),
         },
         Mutation {
             id: "posture-confirm-look",
