@@ -123,7 +123,7 @@ fn body_insert_insert_of_the_same_record() {
 /// The one that comes too late may be evicted before it goes by itself.
 #[test]
 fn body_insert_insert_of_the_same_record_evict() {
-    bounded(|order| {
+    coarse(|order| {
         let store = bodies(BodyConfig::new());
         let (one, two) = (store.clone(), store.clone());
         let note_and_evict = move || {

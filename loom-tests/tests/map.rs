@@ -479,7 +479,7 @@ fn map_grow_insert_insert_get_without_the_lines_before() {
 fn map_grow_insert_insert_gives_up_the_lines_before_get() {
     bounded(|order| {
         // Of two lines, that of the odd keys is still to be moved: one moves it, and the other gives both up.
-        let map = map(&[4, 1, 2, 5, 8]);
+        let map = map(&[4, 1, 2, 5, 32]);
         let (one, two) = (Arc::clone(&map), Arc::clone(&map));
         let insert_and_read = move || {
             two.insert(6, Box::new(6));

@@ -109,12 +109,12 @@ fn book(world: &World) -> MutexGuard<'_, Book> {
     world.book.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// The book, for the end of a guard: whoever learns late learns of it before a block is freed that waited for it.
+/// The book, for the end of a guard: whoever learns late is told before a block is freed that waits for no other guard.
 fn book_at_the_end(world: &World, guard: u64) -> MutexGuard<'_, Book> {
     loop {
         let seen = book(world);
-        let waits = |block: &Block| matches!(&block.state, State::Retired(guards) if guards.contains(&guard));
-        if !seen.late || !seen.blocks.values().any(waits) {
+        let dies = |block: &Block| matches!(&block.state, State::Retired(guards) if guards.iter().eq([&guard]));
+        if !seen.late || !seen.blocks.values().any(dies) {
             return seen;
         }
         let retirements = seen.retirements;

@@ -177,8 +177,8 @@ impl<K, V> Lines<K, V> {
     fn well_filled(&self, hash: u64) -> bool {
         if MODEL {
             // No count, which would only multiply the interleavings: the hash says it, so that a model can have a shard grow
-            // from a line that goes on to another one.
-            return self.len == 1 && hash & 64 == 0;
+            // from a line that goes on to another one, and from two lines.
+            return self.len == 1 && hash & 64 == 0 || self.len == 2 && hash == 32;
         }
         // Not every time: one line in ten is full before they are, and looking costs as much as many inserts.
         if self.full.next() % (self.len as u64 / SHARE).max(1) != 0 {

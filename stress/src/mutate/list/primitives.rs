@@ -195,7 +195,10 @@ pub(super) const FIFO: Source = Source {
             what: "a number is handed out (P5)",
             find: "self.tail.fetch_add(1, «Ordering::AcqRel»)",
             with: "Ordering::Release",
-            fate: Fate::Breaks(&["fifo_watcher_of_an_overtaken_insert_by_three_threads"]),
+            fate: Fate::Survives(
+                &["fifo_watcher_of_an_overtaken_insert_by_three_threads"],
+                "an inserter that evicts has read what is dead with Acquire (P4), one that finds a free slot has read that so (P6), and a watcher reads the tail itself",
+            ),
         },
         Mutation {
             id: "fifo-overtaken",

@@ -204,7 +204,7 @@ pub(super) const ORDER: Source = Source {
             what: "whether an entry is in the index (P3)",
             find: "let cell = self.cell().load(«Ordering::Acquire»);",
             with: "Ordering::Relaxed",
-            fate: Fate::Breaks(&["fifo_insert_twice_insert_leaves_nothing_older_behind"]),
+            fate: Fate::Breaks(&["fifo_insert_pop_oldest_leave_nothing_older_behind"]),
         },
         Mutation {
             id: "order-published-taken",
