@@ -2,13 +2,15 @@
 //!
 //! A model states its bound. [`exhaustive`] explores every interleaving (for two threads), [`bounded`] those with at
 //! most three preemptions (for three), [`coarse`] those with two (for operations on many structures at once). A model
-//! of more than [`CAP`] executions fails: loom's own limits would let it pass unfinished. `LOOM_MAX_PREEMPTIONS` lowers
-//! every bound, for a run on each change; it never raises one.
+//! of more than [`CAP`] executions fails: loom's own limits would let it pass unfinished.
 //!
 //! Every model runs four times. Its racers' roles are exchanged: of the accesses that a write depends on, loom remembers
 //! the last only, so a writer that loads before it writes hides an earlier reader from it; with the writer going first
 //! once, each order is explored. And pins learn of what was retired before them, or only of what was freed: an epoch may
 //! do either (`raw/ideal.rs`).
+//!
+//! `LOOM_MAX_PREEMPTIONS` makes it short, for a run on each change: it lowers every bound, never raises one, and has a
+//! model run twice, with the roles exchanged and the other pins.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,9 +18,6 @@ use std::time::Instant;
 
 /// The most executions that one model may have: some minutes, of a large one.
 pub const CAP: u64 = 2_000_000;
-
-/// Whether pins can be told what to learn: the real epoch does as it does.
-const IDEAL: bool = cfg!(all(tollgate_loom, not(crossbeam_loom)));
 
 /// Runs of a model on real threads. Miri is slow, and varies its one run of each with its seed.
 #[cfg(not(tollgate_loom))]
@@ -73,10 +72,8 @@ pub fn bridge(model: impl Fn(Order) + Send + Sync + 'static) {
 fn run(preemptions: Option<usize>, model: impl Fn(Order) + Send + Sync + 'static) {
     let (model, runs, begin) = (Arc::new(model), Arc::new(AtomicU64::new(0)), Instant::now());
     let preemptions = lowered(preemptions);
-    for (exchanged, late) in [(false, false), (true, false), (false, true), (true, true)] {
-        if late && !IDEAL {
-            continue;
-        }
+    let pins = |exchanged| pins_learn_late(exchanged).iter().map(move |&late| (exchanged, late));
+    for (exchanged, late) in pins(false).chain(pins(true)) {
         let (model, runs) = (Arc::clone(&model), Arc::clone(&runs));
         check(preemptions, move || {
             let before = runs.fetch_add(1, Ordering::Relaxed);
@@ -105,6 +102,22 @@ fn lowered(preemptions: Option<usize>) -> Option<usize> {
 #[cfg(not(tollgate_loom))]
 fn lowered(preemptions: Option<usize>) -> Option<usize> {
     preemptions
+}
+
+/// With which pins a model runs: with both, or in a run that is to be short with one for each exchange.
+#[cfg(all(tollgate_loom, not(crossbeam_loom)))]
+fn pins_learn_late(exchanged: bool) -> &'static [bool] {
+    match (loom::model::Builder::new().preemption_bound, exchanged) {
+        (None, _) => &[false, true],
+        (Some(_), false) => &[false],
+        (Some(_), true) => &[true],
+    }
+}
+
+/// The real epoch does as it does.
+#[cfg(not(all(tollgate_loom, not(crossbeam_loom))))]
+fn pins_learn_late(_: bool) -> &'static [bool] {
+    &[false]
 }
 
 #[cfg(all(tollgate_loom, not(crossbeam_loom)))]
