@@ -72,13 +72,13 @@ pub fn bridge(model: impl Fn(Order) + Send + Sync + 'static) {
 fn run(preemptions: Option<usize>, model: impl Fn(Order) + Send + Sync + 'static) {
     let (model, runs, begin) = (Arc::new(model), Arc::new(AtomicU64::new(0)), Instant::now());
     let preemptions = lowered(preemptions);
-    let pins = |exchanged| pins_learn_late(exchanged).iter().map(move |&late| (exchanged, late));
-    for (exchanged, late) in pins(false).chain(pins(true)) {
+    let roles = |exchanged| pins(exchanged).iter().map(move |&learn| (exchanged, learn));
+    for (exchanged, learn) in roles(false).chain(roles(true)) {
         let (model, runs) = (Arc::clone(&model), Arc::clone(&runs));
         check(preemptions, move || {
             let before = runs.fetch_add(1, Ordering::Relaxed);
             assert!(before < CAP, "not exhausted within {CAP} executions: the model is too large");
-            pins_learn(late);
+            learn();
             model(Order { exchanged });
         });
     }
@@ -104,31 +104,23 @@ fn lowered(preemptions: Option<usize>) -> Option<usize> {
     preemptions
 }
 
-/// With which pins a model runs: with both, or in a run that is to be short with one for each exchange.
+/// What settles the pins that a model runs with: both, or in a run that is to be short one for each exchange.
 #[cfg(all(tollgate_loom, not(crossbeam_loom)))]
-fn pins_learn_late(exchanged: bool) -> &'static [bool] {
+fn pins(exchanged: bool) -> &'static [fn()] {
     match (loom::model::Builder::new().preemption_bound, exchanged) {
-        (None, _) => &[false, true],
-        (Some(_), false) => &[false],
-        (Some(_), true) => &[true],
+        (None, _) => &[as_they_are, tollgate::learn_late],
+        (Some(_), false) => &[as_they_are],
+        (Some(_), true) => &[tollgate::learn_late],
     }
 }
 
-/// The real epoch does as it does.
+/// The real epoch has one kind.
 #[cfg(not(all(tollgate_loom, not(crossbeam_loom))))]
-fn pins_learn_late(_: bool) -> &'static [bool] {
-    &[false]
+fn pins(_: bool) -> &'static [fn()] {
+    &[as_they_are]
 }
 
-#[cfg(all(tollgate_loom, not(crossbeam_loom)))]
-fn pins_learn(late: bool) {
-    if late {
-        tollgate::learn_late();
-    }
-}
-
-#[cfg(not(all(tollgate_loom, not(crossbeam_loom))))]
-fn pins_learn(_: bool) {}
+fn as_they_are() {}
 
 #[cfg(tollgate_loom)]
 fn check(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {

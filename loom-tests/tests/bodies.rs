@@ -127,9 +127,8 @@ fn body_insert_insert_of_the_same_record_evict() {
         let store = bodies(BodyConfig::new());
         let (one, two) = (store.clone(), store.clone());
         let note_and_evict = move || {
-            let new = two.note(record("a")).unwrap();
+            two.note(record("a")).unwrap();
             two.prune(PrunePolicy::keep_all().max_bytes(0));
-            new
         };
         order.race(move || one.note(record("a")).unwrap(), note_and_evict);
         empty(&store);

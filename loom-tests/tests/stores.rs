@@ -1,6 +1,6 @@
 //! Races of the stores' operations of several steps.
 
-use loom_tests::{bounded, coarse, exhaustive};
+use loom_tests::{Order, bounded, coarse, exhaustive};
 use std::time::Duration;
 use tollgate::clock::{ManualClock, Timestamp};
 use tollgate::revocation::{RevocationConfig, RevocationSet, Standing};
@@ -20,6 +20,18 @@ fn sessions(config: SessionConfig) -> (SessionStore<ManualClock>, ManualClock) {
 
 fn request() -> SessionRequest {
     SessionRequest::new(AGENT).budget(1).tools(Tools::Any).time_limit(Duration::from_secs(10))
+}
+
+/// Sweeps while another sweep, which looks at nothing, raises the time, and once more at that time. The first has to judge
+/// by the time that was raised, or it puts off what is over.
+fn sweep_as_time_goes_on(order: Order, clock: ManualClock, sweep: impl Fn(usize) -> u64 + Clone + Send + 'static) {
+    let (one, two) = (sweep.clone(), sweep.clone());
+    let later = move || {
+        clock.set(at(500));
+        two(0)
+    };
+    order.race(move || one(8), later);
+    sweep(8);
 }
 
 #[test]
@@ -204,16 +216,10 @@ fn session_sweep_sweep_gives_room_back_once() {
 #[test]
 fn session_sweep_sweep_later_leaves_nothing_behind() {
     exhaustive(|order| {
-        // The second looks at nothing, and raises the time: the first has to judge by that, or it puts the session off.
         let (store, clock) = sessions(SessionConfig::new());
         store.create(request()).unwrap();
-        let (one, two) = (store.clone(), store.clone());
-        let later = move || {
-            clock.set(at(500));
-            two.sweep(0)
-        };
-        order.race(move || one.sweep(8), later);
-        store.sweep(8);
+        let swept = store.clone();
+        sweep_as_time_goes_on(order, clock, move |limit| swept.sweep(limit).removed);
         assert_eq!(store.stats().live, 0);
     });
 }
@@ -300,16 +306,10 @@ fn retrack_sweep() {
 #[test]
 fn revoke_sweep_sweep_later_leaves_nothing_behind() {
     exhaustive(|order| {
-        // The second looks at nothing, and raises the time: the first has to judge by that, or it puts the token off.
         let (set, clock) = revocations(4);
         set.revoke(1, at(105)).unwrap();
-        let (one, two) = (set.clone(), set.clone());
-        let later = move || {
-            clock.set(at(500));
-            two.sweep(0)
-        };
-        order.race(move || one.sweep(8), later);
-        set.sweep(8);
+        let swept = set.clone();
+        sweep_as_time_goes_on(order, clock, move |limit| swept.sweep(limit).removed);
         assert_eq!(set.stats().live, 0);
     });
 }
@@ -319,13 +319,8 @@ fn sweep_of_a_cutoff_sweep_later_leaves_nothing_behind() {
     exhaustive(|order| {
         let (set, clock) = revocations(4);
         set.revoke_principal(&7).unwrap();
-        let (one, two) = (set.clone(), set.clone());
-        let later = move || {
-            clock.set(at(500));
-            two.sweep(0)
-        };
-        order.race(move || one.sweep(8), later);
-        set.sweep(8);
+        let swept = set.clone();
+        sweep_as_time_goes_on(order, clock, move |limit| swept.sweep(limit).removed);
         assert_eq!(set.stats().cutoffs, 0);
     });
 }
