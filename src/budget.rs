@@ -344,6 +344,20 @@ impl Meter {
         self.load().status
     }
 
+    /// Whether the meter is open, asked by a write: true, and whoever shuts it later sees what was done before this. A load
+    /// may miss a shut that has looked for that in vain. Lock-free.
+    pub(crate) fn confirm_open(&self) -> bool {
+        let mut word = self.word.load(Ordering::Relaxed);
+        while self.layout.unpack(word).status == Status::Open {
+            // Release: pairs with the Acquire of the `update` that shuts it. Nothing is read through this meter.
+            match self.word.compare_exchange_weak(word, word, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(current) => word = current,
+            }
+        }
+        false
+    }
+
     fn load(&self) -> State {
         // Acquire: who sees a meter shut sees what was done before it was shut. Pairs with `update`.
         self.layout.unpack(self.word.load(Ordering::Acquire))

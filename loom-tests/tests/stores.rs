@@ -173,7 +173,8 @@ fn session_create_close_for_agent_counts_what_it_closes() {
 
 #[test]
 fn session_close_for_agent_twice_create() {
-    bounded(|order| {
+    // Two walks of a roster beside an insert into three tables.
+    coarse(|order| {
         // One of them closes the roster, and the other means the same one when the agent has a new one.
         let (store, _) = sessions(SessionConfig::new());
         store.create(request()).unwrap();

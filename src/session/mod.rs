@@ -221,8 +221,8 @@ impl<C: Clock> SessionStore<C> {
         place.keep();
         shared.queue.add(id, sweep_at);
         shared.created.add(1);
-        if closed_meanwhile.active.status() != MeterStatus::Open {
-            // Closed with its agent's before it was in the map: it may be swept at once.
+        if !closed_meanwhile.active.confirm_open() {
+            // Closed with its agent's before it was in the map, where nobody found it: it may be swept at once.
             shared.bring_forward(id, now);
         }
         Ok(id)

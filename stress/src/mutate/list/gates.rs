@@ -28,8 +28,15 @@ pub(super) const SESSION: Source = Source {
         Mutation {
             id: "session-closed-meanwhile",
             what: "a create does not ask whether its agent was closed meanwhile",
-            find: "if «closed_meanwhile.active.status() != MeterStatus::Open» {",
+            find: "if «!closed_meanwhile.active.confirm_open()» {",
             with: "false",
+            fate: Fate::Breaks(&["session_create_close_for_agent_leaves_nothing_closed_behind"]),
+        },
+        Mutation {
+            id: "session-closed-meanwhile-load",
+            what: "a create asks with a load whether its agent was closed meanwhile",
+            find: "if !«closed_meanwhile.active.confirm_open()» {",
+            with: "closed_meanwhile.active.status() == MeterStatus::Open",
             fate: Fate::Breaks(&["session_create_close_for_agent_leaves_nothing_closed_behind"]),
         },
         Mutation {
