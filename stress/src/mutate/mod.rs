@@ -128,13 +128,17 @@ fn judge(root: &Path, chosen: &[Numbered], options: &Options) -> Tried<bool> {
 
     println!("{} models, without a mutation", needed.len());
     let needed: Vec<_> = needed.into_iter().collect();
-    let broken: Vec<_> = side_by_side(jobs, &needed, |&model| (model, models.run(model, None)))
-        .into_iter()
-        .filter(|(_, outcome)| !matches!(outcome, Ok(Outcome::Passed)))
-        .map(|(model, _)| model)
-        .collect();
+    let broken: Vec<String> = side_by_side(jobs, &needed, |&model| {
+        let start = start();
+        let outcome = models.run(model, None)?;
+        println!("  {model:<80} {:>5.1} s", start.elapsed().as_secs_f64());
+        Ok(outcome.words(model))
+    })
+    .into_iter()
+    .filter_map(Tried::transpose)
+    .collect::<Tried<_>>()?;
     if !broken.is_empty() {
-        return Err(format!("broken without a mutation: {}", broken.join(", ")).into());
+        return Err(format!("without a mutation: {}", broken.join("; ")).into());
     }
 
     println!("{} mutations", chosen.len());
@@ -162,14 +166,7 @@ fn end_of(it: &Numbered, wanted: &[&str], models: &Models) -> Tried<(String, boo
     let breaks = matches!(it.mutation.fate, Fate::Breaks(_));
     let as_listed =
         ends.iter().all(|(model, outcome)| !named(model) || breaks == matches!(outcome, Outcome::Broken(_)));
-    let mut words: Vec<_> = ends
-        .iter()
-        .filter_map(|(model, outcome)| match outcome {
-            Outcome::Passed => None,
-            Outcome::Broken(how) => Some(format!("caught by {model}: {how}")),
-            Outcome::TimedOut => Some(format!("timed out in {model}")),
-        })
-        .collect();
+    let mut words: Vec<_> = ends.iter().filter_map(|(model, outcome)| outcome.words(model)).collect();
     let missed = ends.iter().filter(|(model, outcome)| breaks && named(model) && matches!(outcome, Outcome::Passed));
     words.extend(missed.map(|(model, _)| format!("SURVIVED {model}")));
     if words.is_empty() {

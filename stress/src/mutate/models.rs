@@ -11,8 +11,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// A model ends by itself when it takes too long, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// A model ends by itself when it takes too long, unless it hangs. The longest of them takes six minutes.
+const PATIENCE: Duration = Duration::from_secs(1_200);
 /// What it says then: that tells nothing of the mutation.
 const TOO_LONG: &str = "not exhausted within";
 
@@ -22,6 +22,17 @@ pub(super) enum Outcome {
     /// With the first words of why.
     Broken(String),
     TimedOut,
+}
+
+impl Outcome {
+    /// What became of `model`, unless it passed.
+    pub(super) fn words(&self, model: &str) -> Option<String> {
+        match self {
+            Self::Passed => None,
+            Self::Broken(how) => Some(format!("broke {model}: {how}")),
+            Self::TimedOut => Some(format!("timed out in {model}")),
+        }
+    }
 }
 
 /// All models by name, and the file of `loom-tests` that each is in.
