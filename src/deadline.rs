@@ -17,7 +17,7 @@
 //!
 //! There is no removal: the owner says [`note_stale`](DeadlineQueue::note_stale). When half of the entries are stale, a
 //! new *era* begins: buckets of older eras are ripe too, so the following sweeps ask about each of their entries once.
-//! Stale entries thus never outnumber live ones by more than 64.
+//! After them, stale entries outnumber live ones by 64 at most.
 //!
 //! # Progress
 //!
@@ -181,7 +181,11 @@ impl<K: Send + Sync + 'static> DeadlineQueue<K> {
 
     /// Says that the key of one entry is gone, so that the entry may go before its deadline. Lock-free.
     pub fn note_stale(&self) {
-        let stale = self.stale.up();
+        self.begin_era_if_due(self.stale.up());
+    }
+
+    /// Begins an era if `stale` entries are too many.
+    fn begin_era_if_due(&self, stale: u64) {
         if stale >= MIN_STALE && stale > self.len() / 2 && self.stale.zero_if(stale) {
             // Relaxed: it decides when to look, not what is found.
             self.era.fetch_add(1, Ordering::Relaxed);
@@ -198,6 +202,8 @@ impl<K: Send + Sync + 'static> DeadlineQueue<K> {
     pub fn sweep(&self, now: Timestamp, limit: usize, mut visit: impl FnMut(&K, Visit) -> Next) -> Swept {
         let guard = epoch::pin();
         let now = self.advance(now).as_nanos();
+        // What is stale may be most of what sweeps have left.
+        self.begin_era_if_due(self.stale.get());
         let era = self.era.load(Ordering::Relaxed);
         let mut swept = Swept::default();
         let mut steps = 0;
@@ -420,6 +426,17 @@ mod tests {
             queue.sweep(at(1), 8, |&key, met| if key == 0 { Next::KeepUntil(met.deadline) } else { Next::Drop });
             assert!(queue.len() <= 2 * MIN_STALE + 2, "{} entries, one of them live", queue.len());
         }
+    }
+
+    #[test]
+    fn stale_entries_go_when_the_live_ones_have_gone() {
+        let queue = DeadlineQueue::new();
+        // Two of three are due soon; the others are wanted no more, while they are not yet half of all.
+        (0..300).for_each(|key| queue.add(key, at(if key % 3 == 0 { 1 << 50 } else { 10 })));
+        (0..100).for_each(|_| queue.note_stale());
+        assert_eq!(due(&queue, 10).len(), 200);
+        queue.sweep(at(10), usize::MAX, |_, _| Next::Drop);
+        assert!(queue.is_empty());
     }
 
     #[test]

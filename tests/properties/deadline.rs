@@ -102,6 +102,10 @@ impl Pair {
     fn note_stale(&mut self) {
         self.queue.note_stale();
         self.stale += 1;
+        self.begin_era_if_due();
+    }
+
+    fn begin_era_if_due(&mut self) {
         if self.stale >= MIN_STALE && self.stale > self.entries.len() as u64 / 2 {
             self.stale = 0;
             self.era += 1;
@@ -117,6 +121,7 @@ impl Pair {
     fn sweep(&mut self, limit: usize, keep: Keep) -> Result<bool, TestCaseError> {
         let before = self.entries.len();
         self.high_water = self.high_water.max(self.now.min(u64::MAX - 1));
+        self.begin_era_if_due();
         let mut visits = Vec::new();
         let mut times = Vec::new();
         let swept = self.queue.sweep(Timestamp::from_nanos(self.now), limit, |&key, met| {
@@ -184,7 +189,8 @@ impl Pair {
     /// At the last instant everything goes, a few at a time, but what is due never.
     fn drains(&mut self, limit: usize) -> Result<(), TestCaseError> {
         self.now = u64::MAX;
-        let sweeps = self.entries.len() / limit + 1;
+        // A step for each, and another if an era begins when others have gone.
+        let sweeps = 2 * self.entries.len() / limit + 1;
         for sweep in 0..sweeps {
             if !self.sweep(limit, NOTHING)? {
                 prop_assert!(self.entries.iter().all(|entry| entry.deadline == u64::MAX));
