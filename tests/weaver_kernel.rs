@@ -353,7 +353,9 @@ fn grants_and_revocations_are_kept_while_they_live_and_forgotten_after() {
         set.track(ANN, token, after(HOUR)).unwrap();
         set.revoke(token, after(HOUR)).unwrap();
     }
-    assert_eq!((sweep_all(&set), set.stats().live, set.stats().revoked), (0, 500, 500));
+    assert_eq!(sweep_all(&set), 0);
+    let stats = set.stats();
+    assert_eq!((stats.live, stats.revoked, stats.tracked), (500, 500, 0));
     clock.set(after(HOUR + MINUTE + SECOND));
     assert_eq!(sweep_all(&set), 500);
     let stats = set.stats();
@@ -408,6 +410,31 @@ fn a_sweep_with_a_clock_that_jumped_ahead_does_not_make_a_revoked_token_clear() 
         sweep_all(&set);
         assert_eq!((set.check(&1), set.check_issued(&1, &ANN, START)), (Standing::Unknown, Standing::Unknown));
     }
+}
+
+#[test]
+fn what_was_forgotten_is_not_missed_from_its_expiry_on() {
+    let (set, clock) = tokens_of(RevocationConfig::new().grace(SECOND));
+    set.revoke(1, after(HOUR)).unwrap();
+    clock.set(after(HOUR + SECOND));
+    assert_eq!(sweep_all(&set), 1);
+    clock.set(after(HOUR - NANOSECOND));
+    assert_eq!(set.check(&1), Standing::Unknown, "it might be alive");
+    clock.set(after(HOUR));
+    assert_eq!(set.check(&1), Standing::Clear, "whoever has it finds it expired");
+}
+
+#[test]
+fn a_dropped_cutoff_does_not_make_a_tracked_token_clear_for_who_was_pinned_before() {
+    let (set, clock) = tokens();
+    set.track(ANN, 1, after(10 * DAY)).unwrap();
+    set.revoke_principal(&BOB).unwrap();
+    let pinned = set.pin();
+    assert_eq!(pinned.check_issued(&1, &ANN, START), Standing::Clear);
+    clock.set(after(2 * DAY));
+    assert_eq!(sweep_all(&set), 1);
+    assert_eq!(pinned.check_issued(&1, &ANN, START), Standing::Unknown, "it might have been Ann's");
+    assert_eq!(set.check_issued(&1, &ANN, START), Standing::Clear, "by now");
 }
 
 #[test]
