@@ -344,18 +344,17 @@ impl Meter {
         self.load().status
     }
 
-    /// Whether the meter is open, asked by a write: true, and whoever shuts it later sees what was done before this. A load
-    /// may miss a shut that has looked for that in vain. Lock-free.
+    /// Whether the meter is open, asked by a write: whoever shuts it after this sees what was done before it. Of two
+    /// threads that each write one place and then look at the other's, both may miss if they only load. Lock-free.
     pub(crate) fn confirm_open(&self) -> bool {
         let mut word = self.word.load(Ordering::Relaxed);
-        while self.layout.unpack(word).status == Status::Open {
-            // Release: pairs with the Acquire of the `update` that shuts it. Nothing is read through this meter.
+        loop {
+            // Release: pairs with the Acquire of `update`. Nothing is read through this meter.
             match self.word.compare_exchange_weak(word, word, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => return true,
+                Ok(_) => return self.layout.unpack(word).status == Status::Open,
                 Err(current) => word = current,
             }
         }
-        false
     }
 
     fn load(&self) -> State {

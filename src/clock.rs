@@ -160,9 +160,11 @@ impl ManualClock {
         self.0.store(now.0, Ordering::Release);
     }
 
-    /// Moves forward by `duration`, stopping at [`Timestamp::MAX`].
+    /// Moves forward by `duration`, stopping at [`Timestamp::MAX`]. Of two threads that do, neither is lost.
     pub fn advance(&self, duration: Duration) {
-        self.set(self.now().saturating_add(duration));
+        let later = |now| Some(Timestamp(now).saturating_add(duration).0);
+        // Release: as in `set`. The time itself orders nothing here.
+        let _ = self.0.fetch_update(Ordering::Release, Ordering::Relaxed, later);
     }
 }
 

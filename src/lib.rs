@@ -30,8 +30,9 @@
 //!
 //! # Consistency
 //!
-//! Operations on one key, session or token are linearizable; each module names its linearization points. Walks and
-//! counts over many entries are weakly consistent, except where a bound is promised.
+//! Operations on one key, session or token are linearizable; each module names its linearization points. Those on several
+//! are ordered by what happens before them: of two threads that each change one, and then look at the other's, both may
+//! miss. Walks and counts over many entries are weakly consistent, except where a bound is promised.
 //!
 //! # Progress
 //!

@@ -127,3 +127,27 @@ fn clock_set_shows_what_came_before() {
         assert!(order.race(write, look).1, "a time was seen, but not what was done before it was set");
     });
 }
+
+#[test]
+fn clock_advance_shows_what_came_before() {
+    exhaustive(|order| {
+        let (clock, note) = (ManualClock::new(at(1)), ManualClock::new(at(0)));
+        let (advanced, noted) = (clock.clone(), note.clone());
+        let write = move || {
+            noted.advance(Duration::from_secs(1));
+            advanced.advance(Duration::from_secs(1));
+        };
+        let look = move || clock.now() == at(1) || note.now() == at(1);
+        assert!(order.race(write, look).1, "a time was seen, but not what was done before it was advanced to");
+    });
+}
+
+#[test]
+fn clock_advance_advance_adds_up() {
+    exhaustive(|order| {
+        let clock = ManualClock::new(at(1));
+        let (one, two) = (clock.clone(), clock.clone());
+        order.race(move || one.advance(Duration::from_secs(2)), move || two.advance(Duration::from_secs(3)));
+        assert_eq!(clock.now(), at(6));
+    });
+}

@@ -197,8 +197,36 @@ fn insert_downgrade_all() {
             two.get_posture(ANN)
         };
         let (_, seen) = order.race(move || go(&one, ANN, Tool, Autonomous), downgrade);
+        let entered = machine.stats().emergencies;
         assert_eq!((seen, machine.get_posture(ANN)), (Pseudo, Pseudo));
         assert_chained(&of(&machine, ANN));
+        assert_eq!(machine.stats().emergencies, entered, "a downgrade was still to be entered");
+    });
+}
+
+#[test]
+fn insert_downgrade_all_counts_who_was_known() {
+    coarse(|order| {
+        let machine = machine(PostureConfig::new().history(0));
+        let (one, two) = (machine.clone(), machine.clone());
+        let insert = move || {
+            go(&one, ANN, Tool, Autonomous);
+            one.get_posture(ANN)
+        };
+        let (seen, known) = order.race(insert, move || two.downgrade_all(&Scope::Everyone, &stop()));
+        assert!(seen == Pseudo || known == 1, "known, and up, and not counted");
+    });
+}
+
+#[test]
+fn downgrade_all_downgrade_all_keeps_the_latch_of_strangers() {
+    coarse(|order| {
+        let machine = machine(PostureConfig::new());
+        let (one, two) = (machine.clone(), machine.clone());
+        let down = |machine: Machine, order| move || machine.downgrade_all(&Scope::Everyone, &order);
+        order.race(down(one, stop()), down(two, stop().latch()));
+        assert_eq!(machine.get_posture(ANN), Pseudo);
+        assert!(machine.is_latched(ANN));
     });
 }
 
@@ -375,6 +403,20 @@ fn enroll_downgrade_of_its_principal() {
         order.race(move || one.enroll(ANN, "p").unwrap(), downgrade);
         let down = [ANN, BOB].iter().filter(|agent| machine.get_posture(agent) == Pseudo).count() as u64;
         assert_eq!(machine.stats().emergencies, down, "who is down has been told of it");
+    });
+}
+
+/// It leaves the principal that is taken down: counted there, it goes down.
+#[test]
+fn enroll_elsewhere_downgrade_of_its_principal() {
+    coarse(|order| {
+        let machine = machine(PostureConfig::new().history(0));
+        machine.enroll(ANN, "p").unwrap();
+        let (one, two) = (machine.clone(), machine.clone());
+        let down = move || two.downgrade_all(&Scope::Principal("p".into()), &stop().latch());
+        let (_, known) = order.race(move || one.enroll(ANN, "q").unwrap(), down);
+        assert_eq!((machine.get_posture(ANN) == Pseudo, machine.is_latched(ANN)), (known == 1, known == 1));
+        assert_eq!(machine.stats().emergencies, known);
     });
 }
 

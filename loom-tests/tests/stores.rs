@@ -90,6 +90,7 @@ fn session_close_close_for_agent_counts_it_once() {
         let (one, two) = (store.clone(), store.clone());
         order.race(move || one.close(&id).is_ok(), move || two.close_for_agent(&AGENT));
         assert_eq!(store.get(&id).unwrap().status, Status::Closed);
+        assert_eq!(store.stats().closed, 1);
         let again = store.create(request()).unwrap();
         assert_eq!(store.count_active(&AGENT), 1);
         assert!(store.admit(&again, None, &["tool"]).is_ok());

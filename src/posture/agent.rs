@@ -56,12 +56,18 @@ impl Agent {
         }
     }
 
+    fn cohorts(&self) -> impl Iterator<Item = &Arc<Cohort>> {
+        [Some(&self.all), self.principal.as_ref(), self.birth.as_ref()].into_iter().flatten()
+    }
+
     /// A cohort of its that was taken down, if there is one.
     pub(super) fn down(&self) -> Option<&Arc<Cohort>> {
-        [Some(&self.all), self.principal.as_ref(), self.birth.as_ref()]
-            .into_iter()
-            .flatten()
-            .find(|cohort| cohort.is_down())
+        self.cohorts().find(|cohort| cohort.is_down())
+    }
+
+    /// Whether it is kept down, as far as a downgrade of many has not been entered yet, too.
+    pub(super) fn is_latched(&self) -> bool {
+        self.latched || self.cohorts().any(|cohort| cohort.is_latched())
     }
 
     /// Its posture, as far as a downgrade of many has not been entered yet.

@@ -7,6 +7,7 @@ use crate::budget::{Meter, Status};
 use crate::clock::Timestamp;
 use crate::hash::random_state;
 use crate::map::ShardedMap;
+use crate::sync::MODEL;
 use std::sync::Arc;
 
 /// Agents that share a fate. Every agent is in that of everyone, in that of its principal if it has one, and in that of
@@ -60,9 +61,25 @@ impl Cohort {
         mine
     }
 
+    /// Whether it, or one that follows it, was taken down with a latch.
+    pub(super) fn is_latched(&self) -> bool {
+        let down = |cohort: &Self| if cohort.is_down() { cohort.order() } else { None };
+        std::iter::successors(down(self), |order| down(&order.next)).any(|order| order.downgrade.latch)
+    }
+
     /// What it was taken down for, once it is.
     pub(super) fn order(&self) -> Option<Arc<Order>> {
         self.order.get(&())
+    }
+}
+
+impl Drop for Cohort {
+    fn drop(&mut self) {
+        if MODEL && self.principal.is_some() {
+            // A checker does not see the `Arc` around it, which has this come after what all owners did. One that was given
+            // up may be taken down by whoever still holds it: the shut is the last of that.
+            let _ = self.members.shut(Status::Closed);
+        }
     }
 }
 
@@ -74,5 +91,19 @@ impl Everyone {
     /// Whether unknown agents are at level 1 in place of the default.
     pub(super) fn is_low(&self) -> bool {
         self.lowered || self.all.is_down() || self.unknown.is_down()
+    }
+}
+
+#[cfg(all(test, not(tollgate_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_latch_that_was_ordered_later_holds_for_those_who_have_not_followed_yet() {
+        let order = |downgrade| Arc::new(Order { downgrade, at: Timestamp::ZERO, next: Cohort::new(None) });
+        let (first, second) = (order(Downgrade::new("stop")), order(Downgrade::new("stay").latch()));
+        let cohort = Cohort::new(None);
+        assert!(cohort.take_down(&first) && !cohort.is_latched());
+        assert!(first.next.take_down(&second) && cohort.is_latched());
     }
 }

@@ -58,6 +58,14 @@ impl<C: Clock> Shared<C> {
         }
     }
 
+    /// Enters the downgrade of a cohort into an agent that was taken down with it, but that has left it since.
+    pub(super) fn enter_left(&self, agent: &Arc<str>, down: &Arc<Cohort>, trims: &mut Trims) {
+        let order = down.order().expect("there before the cohort is shut");
+        if self.write(agent, trims, |_| Ok(Draft::emergency(&order.downgrade, order.at))).is_ok() {
+            self.emergencies.up();
+        }
+    }
+
     /// An order to take down a cohort of this principal, or of no one's.
     fn order(&self, downgrade: &Downgrade, principal: Option<&Arc<str>>) -> Arc<Order> {
         let next = Cohort::new(principal.cloned());
@@ -147,6 +155,7 @@ impl<C: Clock> Shared<C> {
             // The linearization point is in here.
             let mine = cohort.take_down(&order);
             let known = match principal {
+                // Who is known, and has seen everyone up, has confirmed that: it is counted.
                 None => self.agent_room.taken(),
                 // What it had counted when it was shut stands.
                 Some(_) => cohort.members.taken(),

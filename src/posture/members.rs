@@ -40,13 +40,15 @@ impl<C: Clock> Shared<C> {
         }
     }
 
-    /// Counts an agent out of its principal's cohort, which goes with its last member.
-    pub(super) fn leave(&self, cohort: &Arc<Cohort>) {
-        let Some(principal) = &cohort.principal else { return };
-        cohort.members.give_back(1);
+    /// Counts an agent out of its principal's cohort, which goes with its last member. False if the cohort was taken down
+    /// before, and the agent with it.
+    pub(super) fn leave(&self, cohort: &Arc<Cohort>) -> bool {
+        let Some(principal) = &cohort.principal else { return true };
+        let left = cohort.members.give_back(1);
         if cohort.members.shut_if(Status::Expired, |spent| spent.calls == 0).is_ok() {
             self.principals.pin().remove_if(&**principal, |other| Arc::ptr_eq(other, cohort));
         }
+        left
     }
 
     pub(super) fn enroll(&self, agent: &Arc<str>, principal: &Arc<str>, trims: &mut Trims) -> Result<(), PostureError> {
@@ -74,20 +76,21 @@ impl<C: Clock> Shared<C> {
                 continue;
             }
             if let Some(left) = done.before.and_then(|before| before.principal.as_ref()) {
-                self.leave(left);
+                if !self.leave(left) && !Arc::ptr_eq(left, &joined) {
+                    self.enter_left(agent, left, trims);
+                }
             }
             if done.before.is_none() {
                 if let Some(seat) = seat {
                     seat.keep();
                 }
-                self.confirm(agent);
+                self.confirm(agent, trims);
             }
-            // If the cohort was taken down just then, it is followed before that one is given up. Counted once more, not
-            // only looked at: who takes it down later then finds the agent in it.
-            if joined.members.take(1) {
-                self.leave(&joined);
+            // If the cohort was taken down just then, it is followed. Confirmed, not only looked at: who takes it down
+            // later then finds the agent in it.
+            if !joined.members.confirm_open() {
+                self.settle(agent, trims);
             }
-            self.settle(agent, trims);
             return Ok(());
         }
     }

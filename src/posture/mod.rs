@@ -139,9 +139,7 @@ impl<C: Clock> PostureMachine<C> {
     /// Whether the agent is kept down until it is released. Lock-free, expected O(1).
     #[must_use]
     pub fn is_latched(&self, agent: &str) -> bool {
-        let ordered =
-            |known: &Agent| known.down().and_then(|down| down.order()).is_some_and(|order| order.downgrade.latch);
-        self.shared.look(agent, |known| known.latched || ordered(known))
+        self.shared.look(agent, Agent::is_latched)
     }
 
     /// Asks for a transition. The answer to a request that is refused is a result as well: it is recorded, and says why.
@@ -227,7 +225,7 @@ impl<C: Clock> PostureMachine<C> {
     }
 
     /// Takes many agents down to level 1 at one instant, and returns how many known ones that were (one that is only
-    /// being entered at that very moment may be counted, too). That instant does not depend on how many there are; the
+    /// being entered or forgotten at that very moment may be counted, too). That instant does not depend on how many there are; the
     /// call then walks over all agents and enters it into their histories. Lock-free, O(known agents).
     ///
     /// For everyone, unknown agents are at level 1 from then on as well, and latched if that is ordered, until
@@ -277,7 +275,9 @@ impl<C: Clock> PostureMachine<C> {
     }
 
     /// Makes an agent one of the principal's, and no other's: [`downgrade_all`](Self::downgrade_all) for the principal
-    /// covers it from now on. Its posture stays what it is; an unknown agent is known from now on. Lock-free, O(1).
+    /// covers it from now on. Its posture stays what it is; an unknown agent is known from now on. One that comes from another
+    /// principal just when that one is taken down, and is counted there, goes down with it before this returns. Lock-free,
+    /// O(1).
     ///
     /// # Errors
     ///

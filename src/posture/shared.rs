@@ -177,13 +177,13 @@ impl<C: Clock> Shared<C> {
             });
             match decided {
                 Some(Ok(record)) => {
+                    self.account(done.before, place);
                     if done.before.is_none() {
                         if let Some(seat) = seat {
                             seat.keep();
                         }
-                        self.confirm(name);
+                        self.confirm(name, trims);
                     }
-                    self.account(done.before, place);
                     return Ok(record);
                 }
                 Some(refused) => return refused,
@@ -219,15 +219,19 @@ impl<C: Clock> Shared<C> {
     }
 
     /// Lets an agent that was just inserted be a stranger no more. If strangers were taken down since they were looked
-    /// at, it stays one of them: nobody could tell which came first.
-    pub(super) fn confirm(&self, agent: &Arc<str>) {
-        let Some(birth) = self.agents.pin().get(&**agent).and_then(|known| known.birth.clone()) else { return };
-        // Counted, not only looked at: who takes the strangers down later then finds the agent known.
-        if birth.members.take(1) {
+    /// at, it stays one of them: nobody could tell which came first. If everyone was, that is entered: the walk may have
+    /// been over.
+    pub(super) fn confirm(&self, agent: &Arc<str>, trims: &mut Trims) {
+        let Some(known) = self.agents.get(&**agent) else { return };
+        // Confirmed, not only looked at: who takes the strangers, or everyone, down later then finds the agent known.
+        if let Some(birth) = known.birth.filter(|birth| birth.members.confirm_open()) {
             self.amend(agent, |known| {
                 let same = known.birth.as_ref().is_some_and(|other| Arc::ptr_eq(other, &birth));
                 same.then(|| Agent { birth: None, ..known.clone() })
             });
+        }
+        if !known.all.members.confirm_open() {
+            self.settle(agent, trims);
         }
     }
 

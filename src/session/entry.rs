@@ -53,8 +53,9 @@ impl Session {
         if now > self.expires_after {
             return match self.meter.shut(MeterStatus::Expired) {
                 Ok(_) => {
-                    expired.add(1);
-                    self.leave_roster();
+                    if self.leave_roster() {
+                        expired.add(1);
+                    }
                     MeterStatus::Expired
                 }
                 Err(was) => was,
@@ -63,10 +64,10 @@ impl Session {
         status
     }
 
-    /// Gives the roster's place back. Whoever shut the session's meter calls this, once.
-    pub(super) fn leave_roster(&self) {
-        // A closed roster has counted the session already.
-        self.roster.active.give_back(1);
+    /// Gives the roster's place back. Whoever shut the session's meter calls this, once. False if the roster was closed
+    /// before, which counted the session.
+    pub(super) fn leave_roster(&self) -> bool {
+        self.roster.active.give_back(1)
     }
 
     #[inline]

@@ -307,10 +307,9 @@ impl<C: Clock> SessionStore<C> {
         let session = sessions.get(id).ok_or(SessionError::NotFound)?;
         session.settle(now, &shared.expired);
         let before = session.meter.shut(MeterStatus::Closed).map_err(|_| SessionError::Closed)?;
-        if before.status == MeterStatus::Open {
-            session.leave_roster();
+        if before.status != MeterStatus::Open || session.leave_roster() {
+            shared.closed.add(1);
         }
-        shared.closed.add(1);
         shared.bring_forward(*id, now);
         Ok(())
     }

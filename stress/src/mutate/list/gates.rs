@@ -42,8 +42,8 @@ pub(super) const SESSION: Source = Source {
         Mutation {
             id: "session-close-place",
             what: "a close gives back the place of what has expired",
-            find: "if «before.status == MeterStatus::Open» {\n            session",
-            with: "true",
+            find: "if «before.status != MeterStatus::Open» || session",
+            with: "false",
             fate: Fate::Breaks(&["session_expire_expire_gives_the_place_back_once"]),
         },
     ],

@@ -444,6 +444,13 @@ pub(super) const CLOCK: Source = Source {
             fate: Fate::Breaks(&["clock_set_shows_what_came_before"]),
         },
         Mutation {
+            id: "clock-advance",
+            what: "the time of a clock that is advanced",
+            find: "fetch_update(«Ordering::Release»,",
+            with: "Ordering::Relaxed",
+            fate: Fate::Breaks(&["clock_advance_shows_what_came_before"]),
+        },
+        Mutation {
             id: "clock-now",
             what: "the same",
             find: "Timestamp(self.0.load(«Ordering::Acquire»))",

@@ -176,7 +176,7 @@ pub(super) const POSTURE_MANY: Source = Source {
             what: "who finds another's order does not give its own",
             find: "if «mine» {\n                self.settle_all",
             with: "true",
-            fate: Fate::Breaks(&["downgrade_all_downgrade_all_keeps_the_latch"]),
+            fate: Fate::Breaks(&["downgrade_all_downgrade_all_keeps_the_latch_of_strangers"]),
         },
     ],
 };
@@ -196,10 +196,24 @@ pub(super) const POSTURE_MEMBERS: Source = Source {
         },
         Mutation {
             id: "posture-enroll-look",
-            what: "who enrolled an agent does not count it once more",
-            find: "if «joined.members.take(1)» {",
+            what: "who enrolled an agent does not ask whether its principal was taken down",
+            find: "if «!joined.members.confirm_open()» {",
             with: "false",
             fate: Fate::Breaks(&["enroll_downgrade_of_its_principal"]),
+        },
+        Mutation {
+            id: "posture-enroll-load",
+            what: "or asks with a load",
+            find: "if !«joined.members.confirm_open()» {",
+            with: "(!joined.is_down())",
+            fate: Fate::Breaks(&["enroll_downgrade_of_its_principal"]),
+        },
+        Mutation {
+            id: "posture-enroll-left",
+            what: "an agent leaves a principal that was taken down with it",
+            find: "if «!self.leave(left) && !Arc::ptr_eq(left, &joined)» {",
+            with: "{ self.leave(left); false }",
+            fate: Fate::Breaks(&["enroll_elsewhere_downgrade_of_its_principal"]),
         },
         Mutation {
             id: "posture-leave-open",
@@ -222,7 +236,7 @@ pub(super) const POSTURE_MEMBERS: Source = Source {
             with: "true",
             fate: Fate::Survives(
                 &["forget_emergency"],
-                "no model: the downgrade has not returned, so only a third thread that saw the agent down in between could tell that it was forgotten after",
+                "the cohort could be taken down between this question and the exchange: the agent was forgotten before, and is counted, as documented",
             ),
         },
         Mutation {
@@ -278,10 +292,24 @@ pub(super) const POSTURE_SHARED: Source = Source {
         },
         Mutation {
             id: "posture-confirm-look",
-            what: "who makes an agent known looks at the strangers, and does not count",
-            find: "if «birth.members.take(1)» {",
+            what: "who makes an agent known asks with a load whether strangers were taken down",
+            find: "|birth| «birth.members.confirm_open()»)",
             with: "!birth.is_down()",
             fate: Fate::Breaks(&["emergency_of_an_unknown_agent_insert"]),
+        },
+        Mutation {
+            id: "posture-confirm-all",
+            what: "who makes an agent known does not ask whether everyone was taken down",
+            find: "if «!known.all.members.confirm_open()» {",
+            with: "false",
+            fate: Fate::Breaks(&["insert_downgrade_all"]),
+        },
+        Mutation {
+            id: "posture-confirm-all-load",
+            what: "or asks with a load",
+            find: "if !«known.all.members.confirm_open()» {",
+            with: "(!known.all.is_down())",
+            fate: Fate::Breaks(&["insert_downgrade_all", "insert_downgrade_all_counts_who_was_known"]),
         },
         Mutation {
             id: "posture-emergency-late",
