@@ -1,6 +1,6 @@
 //! Races of the meter: the last unit, shutting, the turn of the window. And of the clock that is set by hand.
 
-use loom_tests::{bounded, exhaustive};
+use loom_tests::{Order, bounded, exhaustive};
 use std::sync::Arc;
 use std::time::Duration;
 use tollgate::budget::{Denied, Limits, Meter, Status};
@@ -114,31 +114,27 @@ fn meter_turn_of_the_window_by_three_threads() {
     });
 }
 
+/// Moves one clock to 1, then another from 1 to 2: who sees the later move sees the earlier one.
+fn who_sees_a_time_sees_what_came_before(order: Order, shift: fn(&ManualClock, to: u64)) {
+    let (clock, note) = (ManualClock::new(at(1)), ManualClock::new(at(0)));
+    let (shifted, noted) = (clock.clone(), note.clone());
+    let write = move || {
+        shift(&noted, 1);
+        shift(&shifted, 2);
+    };
+    let look = move || clock.now() == at(1) || note.now() == at(1);
+    assert!(order.race(write, look).1, "a time was seen, but not what was done before it was shown");
+}
+
 #[test]
 fn clock_set_shows_what_came_before() {
-    exhaustive(|order| {
-        let (clock, note) = (ManualClock::new(at(1)), ManualClock::new(at(0)));
-        let (set, noted) = (clock.clone(), note.clone());
-        let write = move || {
-            noted.set(at(1));
-            set.set(at(2));
-        };
-        let look = move || clock.now() == at(1) || note.now() == at(1);
-        assert!(order.race(write, look).1, "a time was seen, but not what was done before it was set");
-    });
+    exhaustive(|order| who_sees_a_time_sees_what_came_before(order, |clock, to| clock.set(at(to))));
 }
 
 #[test]
 fn clock_advance_shows_what_came_before() {
     exhaustive(|order| {
-        let (clock, note) = (ManualClock::new(at(1)), ManualClock::new(at(0)));
-        let (advanced, noted) = (clock.clone(), note.clone());
-        let write = move || {
-            noted.advance(Duration::from_secs(1));
-            advanced.advance(Duration::from_secs(1));
-        };
-        let look = move || clock.now() == at(1) || note.now() == at(1);
-        assert!(order.race(write, look).1, "a time was seen, but not what was done before it was advanced to");
+        who_sees_a_time_sees_what_came_before(order, |clock, _| clock.advance(Duration::from_secs(1)));
     });
 }
 

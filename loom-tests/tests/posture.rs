@@ -1,6 +1,6 @@
 //! Races of the posture machine's operations.
 
-use loom_tests::{bounded, coarse, exhaustive};
+use loom_tests::{Order, bounded, coarse, exhaustive};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tollgate::clock::{ManualClock, Timestamp};
@@ -39,6 +39,15 @@ fn confirm(machine: &Machine, agent: &str) {
 
 fn stop() -> Downgrade {
     Downgrade::new("stop")
+}
+
+/// Takes everyone down twice at a time, the second time with a latch.
+fn stop_twice(order: Order, machine: &Machine) {
+    let down = |order: Downgrade| {
+        let machine = machine.clone();
+        move || machine.downgrade_all(&Scope::Everyone, &order)
+    };
+    order.race(down(stop()), down(stop().latch()));
 }
 
 fn of(machine: &Machine, agent: &str) -> Vec<Arc<TransitionResult>> {
@@ -222,9 +231,7 @@ fn insert_downgrade_all_counts_who_was_known() {
 fn downgrade_all_downgrade_all_keeps_the_latch_of_strangers() {
     coarse(|order| {
         let machine = machine(PostureConfig::new());
-        let (one, two) = (machine.clone(), machine.clone());
-        let down = |machine: Machine, order| move || machine.downgrade_all(&Scope::Everyone, &order);
-        order.race(down(one, stop()), down(two, stop().latch()));
+        stop_twice(order, &machine);
         assert_eq!(machine.get_posture(ANN), Pseudo);
         assert!(machine.is_latched(ANN));
     });
@@ -236,9 +243,7 @@ fn downgrade_all_downgrade_all_keeps_the_latch() {
     coarse(|order| {
         let machine = machine(PostureConfig::new().history(0));
         machine.enroll(ANN, "p").unwrap();
-        let (one, two) = (machine.clone(), machine.clone());
-        let down = |machine: Machine, order| move || machine.downgrade_all(&Scope::Everyone, &order);
-        order.race(down(one, stop()), down(two, stop().latch()));
+        stop_twice(order, &machine);
         assert_eq!(machine.get_posture(ANN), Pseudo);
         assert!(machine.is_latched(ANN) && machine.is_latched(BOB));
         assert_eq!(machine.stats().emergencies, 2);

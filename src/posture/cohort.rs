@@ -63,13 +63,13 @@ impl Cohort {
 
     /// Whether it, or one that follows it, was taken down with a latch.
     pub(super) fn is_latched(&self) -> bool {
-        let down = |cohort: &Self| if cohort.is_down() { cohort.order() } else { None };
+        let down = |cohort: &Self| cohort.is_down().then(|| cohort.order());
         std::iter::successors(down(self), |order| down(&order.next)).any(|order| order.downgrade.latch)
     }
 
-    /// What it was taken down for, once it is.
-    pub(super) fn order(&self) -> Option<Arc<Order>> {
-        self.order.get(&())
+    /// What it was taken down for. Asked of one that is.
+    pub(super) fn order(&self) -> Arc<Order> {
+        self.order.get(&()).expect("there before the cohort is shut")
     }
 }
 

@@ -23,7 +23,7 @@ impl<C: Clock> Shared<C> {
 
     /// Enters the downgrade of a cohort into one of its agents: a record, and the next cohort.
     fn enter(&self, agent: &Arc<str>, down: &Arc<Cohort>, trims: &mut Trims) {
-        let order = down.order().expect("there before the cohort is shut");
+        let order = down.order();
         let draft = Draft::emergency(&order.downgrade, order.at);
         let (next, open) = self.follow(&order.next);
         let place = self.find_place(trims);
@@ -55,14 +55,6 @@ impl<C: Clock> Shared<C> {
             self.account(done.before, place);
         } else {
             self.leave(&next);
-        }
-    }
-
-    /// Enters the downgrade of a cohort into an agent that was taken down with it, but that has left it since.
-    pub(super) fn enter_left(&self, agent: &Arc<str>, down: &Arc<Cohort>, trims: &mut Trims) {
-        let order = down.order().expect("there before the cohort is shut");
-        if self.write(agent, trims, |_| Ok(Draft::emergency(&order.downgrade, order.at))).is_ok() {
-            self.emergencies.up();
         }
     }
 
@@ -102,7 +94,7 @@ impl<C: Clock> Shared<C> {
 
     /// Puts the next cohort in the place of one that was taken down.
     pub(super) fn renew(&self, down: &Arc<Cohort>) {
-        let order = down.order().expect("there before the cohort is shut");
+        let order = down.order();
         if let Some(principal) = &down.principal {
             self.principals.pin().compute(Arc::clone(principal), |current| match current {
                 Some(current) if Arc::ptr_eq(current, down) => Step::Put(Arc::clone(&order.next)),

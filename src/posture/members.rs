@@ -77,14 +77,13 @@ impl<C: Clock> Shared<C> {
             }
             if let Some(left) = done.before.and_then(|before| before.principal.as_ref()) {
                 if !self.leave(left) && !Arc::ptr_eq(left, &joined) {
-                    self.enter_left(agent, left, trims);
+                    let order = left.order();
+                    // Refused only if the agent was forgotten meanwhile, and there is no room to enter it anew.
+                    let _ = self.lower(agent, &order.downgrade, order.at, trims);
                 }
             }
             if done.before.is_none() {
-                if let Some(seat) = seat {
-                    seat.keep();
-                }
-                self.confirm(agent, trims);
+                self.confirm(agent, seat, trims);
             }
             // If the cohort was taken down just then, it is followed. Confirmed, not only looked at: who takes it down
             // later then finds the agent in it.

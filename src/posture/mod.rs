@@ -225,8 +225,8 @@ impl<C: Clock> PostureMachine<C> {
     }
 
     /// Takes many agents down to level 1 at one instant, and returns how many known ones that were (one that is only
-    /// being entered or forgotten at that very moment may be counted, too). That instant does not depend on how many there are; the
-    /// call then walks over all agents and enters it into their histories. Lock-free, O(known agents).
+    /// being entered or forgotten at that very moment may be counted, too). That instant does not depend on how many
+    /// there are; the call then walks over all agents and enters it into their histories. Lock-free, O(known agents).
     ///
     /// For everyone, unknown agents are at level 1 from then on as well, and latched if that is ordered, until
     /// [`restore_default`](Self::restore_default). An agent that is enrolled with the principal later is not covered.

@@ -54,7 +54,7 @@ fn cell<V: Send + Sync + 'static>(value: V) -> ShardedMap<(), V> {
 pub(super) type Decision = Result<Draft, PostureError>;
 
 /// A call that is over when what it trimmed has been told.
-type Written = Result<Arc<TransitionResult>, PostureError>;
+pub(super) type Written = Result<Arc<TransitionResult>, PostureError>;
 
 impl<C: Clock> Shared<C> {
     pub(super) fn new(config: PostureConfig, clock: C) -> Self {
@@ -179,10 +179,7 @@ impl<C: Clock> Shared<C> {
                 Some(Ok(record)) => {
                     self.account(done.before, place);
                     if done.before.is_none() {
-                        if let Some(seat) = seat {
-                            seat.keep();
-                        }
-                        self.confirm(name, trims);
+                        self.confirm(name, seat, trims);
                     }
                     return Ok(record);
                 }
@@ -218,10 +215,11 @@ impl<C: Clock> Shared<C> {
         })
     }
 
-    /// Lets an agent that was just inserted be a stranger no more. If strangers were taken down since they were looked
-    /// at, it stays one of them: nobody could tell which came first. If everyone was, that is entered: the walk may have
-    /// been over.
-    pub(super) fn confirm(&self, agent: &Arc<str>, trims: &mut Trims) {
+    /// Lets an agent that was just inserted keep its seat, and be a stranger no more. If strangers were taken down since
+    /// they were looked at, it stays one of them: nobody could tell which came first. If everyone was, that is entered:
+    /// the walk may have been over.
+    pub(super) fn confirm(&self, agent: &Arc<str>, seat: Option<Hold<'_>>, trims: &mut Trims) {
+        seat.into_iter().for_each(Hold::keep);
         let Some(known) = self.agents.get(&**agent) else { return };
         // Confirmed, not only looked at: who takes the strangers, or everyone, down later then finds the agent known.
         if let Some(birth) = known.birth.filter(|birth| birth.members.confirm_open()) {
@@ -255,11 +253,19 @@ impl<C: Clock> Shared<C> {
         done
     }
 
+    /// Takes an agent down to level 1, with a record.
+    pub(super) fn lower(&self, agent: &Arc<str>, order: &Downgrade, at: Timestamp, trims: &mut Trims) -> Written {
+        let done = self.write(agent, trims, |_| Ok(Draft::emergency(order, at)));
+        if done.is_ok() {
+            self.emergencies.up();
+        }
+        done
+    }
+
     pub(super) fn emergency(&self, agent: &Arc<str>, order: &Downgrade, trims: &mut Trims) -> Emergency {
         let at = self.clock.now();
         loop {
-            if let Ok(record) = self.write(agent, trims, |_| Ok(Draft::emergency(order, at))) {
-                self.emergencies.up();
+            if let Ok(record) = self.lower(agent, order, at, trims) {
                 return Emergency::Agent(record);
             }
             self.lower_unknown(order);
