@@ -50,6 +50,22 @@ fn stop_twice(order: Order, machine: &Machine) {
     order.race(down(stop()), down(stop().latch()));
 }
 
+/// The agent is changed once the transition was decided, and forgotten: that does not concern the one that comes back.
+fn ask_before_a_change_and_forget(order: Order, machine: &Machine) {
+    let changed = Arc::new(AtomicBool::new(false));
+    let (inner, noted) = (machine.clone(), Arc::clone(&changed));
+    machine.add_guard(Guard::new("changes", move |_| {
+        noted.store(inner.set_posture(ANN, Supervised).is_ok(), Ordering::SeqCst);
+        true
+    }));
+    let (one, two) = (machine.clone(), machine.clone());
+    let forget = move || changed.load(Ordering::SeqCst).then(|| two.forget(ANN).unwrap());
+    let (up, _) = order.race(move || go(&one, ANN, Tool, Autonomous), forget);
+    assert_eq!(up.refusal, Some(Refusal::Superseded));
+    // It holds the machine that holds it.
+    assert!(machine.remove_guard("changes"));
+}
+
 fn of(machine: &Machine, agent: &str) -> Vec<Arc<TransitionResult>> {
     machine.history(&HistoryQuery::new().agent(agent))
 }
@@ -148,6 +164,20 @@ fn transition_emergency_and_back() {
 }
 
 #[test]
+fn transition_change_and_forget() {
+    bounded(|order| {
+        let machine = machine(PostureConfig::new().history(0));
+        machine.enroll(ANN, "p").unwrap();
+        ask_before_a_change_and_forget(order, &machine);
+    });
+}
+
+#[test]
+fn transition_change_and_forget_of_an_unknown_agent() {
+    bounded(|order| ask_before_a_change_and_forget(order, &machine(PostureConfig::new().history(0))));
+}
+
+#[test]
 fn transition_downgrade_all() {
     coarse(|order| {
         let machine = knowing_ann(PostureConfig::new());
@@ -189,9 +219,9 @@ fn transition_downgrade_of_its_principal() {
         let (one, two) = (machine.clone(), machine.clone());
         let downgrade = move || two.downgrade_all(&Scope::Principal("p".into()), &stop().latch());
         let (_, known) = order.race(move || go(&one, ANN, Tool, Autonomous), downgrade);
+        assert_eq!((machine.stats().emergencies, machine.stats().recorded), (1, 2));
         assert_eq!((known, machine.get_posture(ANN)), (1, Pseudo));
         assert!(machine.is_latched(ANN));
-        assert_eq!((machine.stats().emergencies, machine.stats().recorded), (1, 2));
     });
 }
 
@@ -244,9 +274,9 @@ fn downgrade_all_downgrade_all_keeps_the_latch() {
         let machine = machine(PostureConfig::new().history(0));
         machine.enroll(ANN, "p").unwrap();
         stop_twice(order, &machine);
+        assert_eq!(machine.stats().emergencies, 2);
         assert_eq!(machine.get_posture(ANN), Pseudo);
         assert!(machine.is_latched(ANN) && machine.is_latched(BOB));
-        assert_eq!(machine.stats().emergencies, 2);
     });
 }
 
@@ -315,8 +345,8 @@ fn insert_insert_at_the_cap_of_agents() {
 
 #[test]
 fn insert_insert_of_one_agent_takes_one_place() {
-    bounded(|order| {
-        let machine = machine(PostureConfig::new().agents(2));
+    coarse(|order| {
+        let machine = machine(PostureConfig::new().agents(2).history(0));
         let (one, two) = (machine.clone(), machine.clone());
         let insert = |machine: Machine, to| move || go(&machine, ANN, Tool, to).success;
         let (first, second) = order.race(insert(one, Supervised), insert(two, Delegating));
@@ -368,6 +398,62 @@ fn insert_lower_unknown_get() {
     });
 }
 
+/// Ann is being entered while strangers are taken down: whoever has seen her down does not see her up again.
+#[test]
+fn insert_lower_unknown_get_get() {
+    coarse(|order| {
+        let machine = machine(PostureConfig::new().agents(1).history(0));
+        let (one, two) = (machine.clone(), machine.clone());
+        let lower_and_look = move || {
+            // She has the only seat by then.
+            let is_full = two.stats().agents == 1;
+            is_full.then(|| {
+                let _ = two.emergency_downgrade(BOB, &stop());
+                [two.get_posture(ANN), two.get_posture(ANN)]
+            })
+        };
+        let (_, seen) = order.race(move || go(&one, ANN, Pseudo, Pseudo), lower_and_look);
+        assert_ne!(seen, Some([Pseudo, Tool]), "up again by nothing");
+    });
+}
+
+/// Whoever has had an answer about Ann as a known agent does not see her taken down for another one.
+#[test]
+fn insert_set_posture_emergency_of_another() {
+    coarse(|order| {
+        let machine = machine(PostureConfig::new().agents(1).history(0));
+        let (one, two) = (machine.clone(), machine.clone());
+        let set_and_lower = move || {
+            let is_known = two.stats().agents == 1 && two.set_posture(ANN, Supervised).is_ok();
+            is_known.then(|| {
+                let _ = two.emergency_downgrade(BOB, &stop());
+                two.get_posture(ANN)
+            })
+        };
+        let (_, seen) = order.race(move || go(&one, ANN, Pseudo, Pseudo), set_and_lower);
+        assert!(matches!(seen, None | Some(Supervised)), "{seen:?}");
+    });
+}
+
+/// Strangers have the default again only while Ann is none of them.
+#[test]
+fn restore_default_while_an_agent_is_known_get() {
+    coarse(|order| {
+        let machine = machine(PostureConfig::new().history(0));
+        machine.downgrade_all(&Scope::Everyone, &stop());
+        let (one, two) = (machine.clone(), machine.clone());
+        let live = move || {
+            one.set_posture(ANN, Autonomous).unwrap();
+            one.restore_default();
+            one.downgrade_all(&Scope::Everyone, &stop());
+            one.set_posture(ANN, Supervised).unwrap();
+            one.forget(ANN).unwrap();
+        };
+        let (_, seen) = order.race(live, move || two.get_posture(ANN));
+        assert_ne!(seen, Tool, "a posture that she never had");
+    });
+}
+
 #[test]
 fn forget_emergency() {
     bounded(|order| {
@@ -406,8 +492,9 @@ fn enroll_downgrade_of_its_principal() {
         let (one, two) = (machine.clone(), machine.clone());
         let downgrade = move || two.downgrade_all(&Scope::Principal("p".into()), &stop());
         order.race(move || one.enroll(ANN, "p").unwrap(), downgrade);
+        let entered = machine.stats().emergencies;
         let down = [ANN, BOB].iter().filter(|agent| machine.get_posture(agent) == Pseudo).count() as u64;
-        assert_eq!(machine.stats().emergencies, down, "who is down has been told of it");
+        assert_eq!(entered, down, "a downgrade was still to be entered");
     });
 }
 
@@ -420,8 +507,8 @@ fn enroll_elsewhere_downgrade_of_its_principal() {
         let (one, two) = (machine.clone(), machine.clone());
         let down = move || two.downgrade_all(&Scope::Principal("p".into()), &stop().latch());
         let (_, known) = order.race(move || one.enroll(ANN, "q").unwrap(), down);
-        assert_eq!((machine.get_posture(ANN) == Pseudo, machine.is_latched(ANN)), (known == 1, known == 1));
         assert_eq!(machine.stats().emergencies, known);
+        assert_eq!((machine.get_posture(ANN) == Pseudo, machine.is_latched(ANN)), (known == 1, known == 1));
     });
 }
 

@@ -12,18 +12,53 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub(super) struct Agent {
     pub(super) posture: Posture,
-    /// The number of its last change: failures, and a posture that was only confirmed, are none. Before the first, the
-    /// last time that unknown agents were taken down.
+    /// No other agent has this number: one that is forgotten and comes back is another.
+    pub(super) born: u64,
+    /// The number of its last change: failures, and a posture that was only confirmed, are none. Zero before the first.
     pub(super) changed: u64,
     pub(super) latched: bool,
     pub(super) all: Arc<Cohort>,
     pub(super) principal: Option<Arc<Cohort>>,
-    /// The cohort of the unknown, as it was when the agent was inserted.
+    /// The cohort of the unknown, until the agent has been confirmed as known.
     pub(super) birth: Option<Arc<Cohort>>,
     pub(super) history: History,
     /// The number of its last record.
     pub(super) last: u64,
     pub(super) last_at: Timestamp,
+}
+
+/// What a decision on an agent is made on.
+pub(super) struct Standing {
+    pub(super) posture: Posture,
+    pub(super) latched: bool,
+    basis: Basis,
+}
+
+/// What must not change before the decision takes effect.
+enum Basis {
+    Known {
+        born: u64,
+        changed: u64,
+    },
+    /// Replaced whenever strangers change, and before an agent becomes one of them again.
+    Stranger(Arc<Everyone>),
+}
+
+impl Standing {
+    pub(super) fn of_stranger(everyone: Arc<Everyone>, default: Posture) -> Self {
+        Self { posture: everyone.posture(default), latched: everyone.latched, basis: Basis::Stranger(everyone) }
+    }
+
+    /// Whether a decision that was made on this may take effect on `agent`, while strangers are `everyone`.
+    pub(super) fn still_holds(&self, agent: &Agent, everyone: impl FnOnce() -> Arc<Everyone>) -> bool {
+        match &self.basis {
+            Basis::Known { born, changed } => (agent.born, agent.changed) == (*born, *changed),
+            Basis::Stranger(before) => {
+                let is_unchanged = agent.changed == 0 && (agent.posture, agent.latched) == (self.posture, self.latched);
+                is_unchanged && Arc::ptr_eq(before, &everyone())
+            }
+        }
+    }
 }
 
 /// A change, or an attempt at one, before it has a number.
@@ -41,11 +76,12 @@ pub(super) struct Draft {
 }
 
 impl Agent {
-    /// An agent as it is before it is known.
-    pub(super) fn unknown(everyone: &Everyone, default: Posture) -> Self {
+    /// An agent as it is before it is known, under a number of its own.
+    pub(super) fn stranger(everyone: &Everyone, default: Posture, born: u64) -> Self {
         Self {
-            posture: if everyone.is_low() { Posture::Pseudo } else { default },
-            changed: everyone.epoch,
+            posture: everyone.posture(default),
+            born,
+            changed: 0,
             latched: everyone.latched,
             all: Arc::clone(&everyone.all),
             principal: None,
@@ -56,28 +92,15 @@ impl Agent {
         }
     }
 
-    fn cohorts(&self) -> impl Iterator<Item = &Arc<Cohort>> {
-        [Some(&self.all), self.principal.as_ref(), self.birth.as_ref()].into_iter().flatten()
-    }
-
-    /// A cohort of its that was taken down, if there is one.
+    /// A cohort of its that was taken down, which is to be entered before anyone answers for it.
     pub(super) fn down(&self) -> Option<&Arc<Cohort>> {
-        self.cohorts().find(|cohort| cohort.is_down())
+        let cohorts = [Some(&self.all), self.principal.as_ref(), self.birth.as_ref()];
+        cohorts.into_iter().flatten().find(|cohort| cohort.is_down())
     }
 
-    /// Whether it is kept down, as far as a downgrade of many has not been entered yet, too.
-    pub(super) fn is_latched(&self) -> bool {
-        self.latched || self.cohorts().any(|cohort| cohort.is_latched())
-    }
-
-    /// Its posture, as far as a downgrade of many has not been entered yet.
-    pub(super) fn effective(&self) -> Posture {
-        if self.down().is_some() { Posture::Pseudo } else { self.posture }
-    }
-
-    /// What a decision was made on, and must still be so when it takes effect.
-    pub(super) fn token(&self) -> (u64, Posture) {
-        (self.changed, self.posture)
+    pub(super) fn standing(&self) -> Standing {
+        let Self { posture, latched, born, changed, .. } = *self;
+        Standing { posture, latched, basis: Basis::Known { born, changed } }
     }
 
     /// This agent after `draft`, and the record of it, under number `seq`. The record is not in the history yet.

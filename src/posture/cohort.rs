@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::Downgrade;
+use super::{Downgrade, Posture};
 use crate::budget::{Meter, Status};
 use crate::clock::Timestamp;
 use crate::hash::random_state;
@@ -38,8 +38,6 @@ pub(super) struct Everyone {
     pub(super) lowered: bool,
     /// Whether they stay there until they are released, or the default is restored.
     pub(super) latched: bool,
-    /// The number of the last time that they were taken down; zero before the first.
-    pub(super) epoch: u64,
 }
 
 impl Cohort {
@@ -61,12 +59,6 @@ impl Cohort {
         mine
     }
 
-    /// Whether it, or one that follows it, was taken down with a latch.
-    pub(super) fn is_latched(&self) -> bool {
-        let down = |cohort: &Self| cohort.is_down().then(|| cohort.order());
-        std::iter::successors(down(self), |order| down(&order.next)).any(|order| order.downgrade.latch)
-    }
-
     /// What it was taken down for. Asked of one that is.
     pub(super) fn order(&self) -> Arc<Order> {
         self.order.get(&()).expect("there before the cohort is shut")
@@ -80,17 +72,19 @@ impl Drop for Cohort {
             // up may be taken down by whoever still holds it: the shut is the last of that.
             let _ = self.members.shut(Status::Closed);
         }
+        // To the collector: however many cohorts follow one another, none is dropped from within the drop of another.
+        self.order.pin().remove(&());
     }
 }
 
 impl Everyone {
     pub(super) fn new() -> Self {
-        Self { all: Cohort::new(None), unknown: Cohort::new(None), lowered: false, latched: false, epoch: 0 }
+        Self { all: Cohort::new(None), unknown: Cohort::new(None), lowered: false, latched: false }
     }
 
-    /// Whether unknown agents are at level 1 in place of the default.
-    pub(super) fn is_low(&self) -> bool {
-        self.lowered || self.all.is_down() || self.unknown.is_down()
+    /// The posture of unknown agents.
+    pub(super) fn posture(&self, default: Posture) -> Posture {
+        if self.lowered { Posture::Pseudo } else { default }
     }
 }
 
@@ -99,11 +93,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_latch_that_was_ordered_later_holds_for_those_who_have_not_followed_yet() {
-        let order = |downgrade| Arc::new(Order { downgrade, at: Timestamp::ZERO, next: Cohort::new(None) });
-        let (first, second) = (order(Downgrade::new("stop")), order(Downgrade::new("stay").latch()));
-        let cohort = Cohort::new(None);
-        assert!(cohort.take_down(&first) && !cohort.is_latched());
-        assert!(first.next.take_down(&second) && cohort.is_latched());
+    fn cohorts_that_follow_one_another_are_dropped_one_after_the_other() {
+        let first = Cohort::new(None);
+        let mut last = Arc::clone(&first);
+        for _ in 0..100_000 {
+            let next = Cohort::new(None);
+            let order = Order { downgrade: Downgrade::new("stop"), at: Timestamp::ZERO, next: Arc::clone(&next) };
+            assert!(last.take_down(&Arc::new(order)));
+            last = next;
+        }
+        drop((first, last));
     }
 }

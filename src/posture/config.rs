@@ -15,7 +15,8 @@ pub enum WhenFull {
     #[default]
     Refuse,
     /// Refuses the call, and holds every unknown agent at level 1 from then on, until
-    /// [`restore_default`](super::PostureMachine::restore_default).
+    /// [`restore_default`](super::PostureMachine::restore_default). A machine is full, too, while the last place is held
+    /// for an agent that another thread is only just entering.
     LowerUnknown,
 }
 

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-/// A refused call. Nothing was changed or recorded.
+/// A refused call. Nothing that it asked for was done or recorded.
 ///
 /// `Display` names no agent: what it says may be shown to one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,7 +17,7 @@ pub enum PostureError {
     /// The agent is kept down until it is released by name.
     #[error("agent is latched")]
     Latched,
-    /// An unknown agent has a higher posture than this one: forgetting it would raise it.
+    /// The agent's posture is below the default: forgetting it would raise it, now or when the default is restored.
     #[error("forgetting the agent would raise its posture")]
     WouldRaise,
 }

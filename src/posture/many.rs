@@ -12,20 +12,35 @@ use crate::map::Step;
 use std::sync::Arc;
 
 impl<C: Clock> Shared<C> {
-    /// Enters every downgrade of many that covers the agent, so that it can be decided on.
+    /// Enters every downgrade of many that covers the agent, and confirms it as known, so that it can be decided on.
     pub(super) fn settle(&self, agent: &Arc<str>, trims: &mut Trims) {
-        loop {
-            let down = self.agents.pin().get(&**agent).and_then(|known| known.down().cloned());
-            let Some(down) = down else { return };
-            self.enter(agent, &down, trims);
+        while let Some(known) = self.agents.get(&**agent) {
+            match (known.down(), &known.birth) {
+                (Some(down), _) => self.enter(agent, down, trims),
+                (None, Some(birth)) if !self.confirm(agent, &known, birth) => {}
+                (None, _) => return,
+            }
         }
+    }
+
+    /// Lets an agent that was only just inserted be a stranger no more, unless its cohorts are down by now: that is entered
+    /// first, since nobody could tell which came first, and the walk over everyone may have been over. True if it is none.
+    fn confirm(&self, agent: &Arc<str>, seen: &Agent, birth: &Arc<Cohort>) -> bool {
+        // Confirmed, not only looked at: who takes the strangers, or everyone, down later then finds the agent known.
+        let is_open = seen.all.members.confirm_open() && birth.members.confirm_open();
+        is_open
+            && self.amend(agent, |known| {
+                let same = known.birth.as_ref().is_some_and(|other| Arc::ptr_eq(other, birth));
+                let same = same && known.born == seen.born && Arc::ptr_eq(&known.all, &seen.all);
+                same.then(|| Agent { birth: None, ..known.clone() })
+            })
     }
 
     /// Enters the downgrade of a cohort into one of its agents: a record, and the next cohort.
     fn enter(&self, agent: &Arc<str>, down: &Arc<Cohort>, trims: &mut Trims) {
         let order = down.order();
         let draft = Draft::emergency(&order.downgrade, order.at);
-        let (next, open) = self.follow(&order.next);
+        let next = self.follow(&order.next);
         let place = self.find_place(trims);
         let agents = self.agents.pin();
         let same = |cohort: &Option<Arc<Cohort>>| cohort.as_ref().is_some_and(|cohort| Arc::ptr_eq(cohort, down));
@@ -44,8 +59,7 @@ impl<C: Clock> Shared<C> {
                 after.principal = Some(Arc::clone(&next));
             }
             if same(&after.birth) {
-                // Known by now: what comes later to those who are not does not concern it.
-                after.birth = (!open).then(|| Arc::clone(&next));
+                after.birth = Some(Arc::clone(&next));
             }
             after.history = if place.is_some() { known.history.with(record) } else { Default::default() };
             Step::Put(after)
@@ -102,19 +116,25 @@ impl<C: Clock> Shared<C> {
             });
             return;
         }
-        let epoch = self.number();
-        self.everyone.pin().compute((), |current| {
-            let Some(current) = current else { return Step::Keep };
-            let mut next = Everyone::clone(current);
+        self.change_everyone(|current| {
+            let mut next = current.clone();
             if Arc::ptr_eq(&next.all, down) {
                 next.all = Arc::clone(&order.next);
             } else if Arc::ptr_eq(&next.unknown, down) {
                 next.unknown = Arc::clone(&order.next);
             } else {
-                return Step::Keep;
+                return None;
             }
-            (next.lowered, next.latched, next.epoch) = (true, next.latched || order.downgrade.latch, epoch);
-            Step::Put(Arc::new(next))
+            (next.lowered, next.latched) = (true, next.latched || order.downgrade.latch);
+            Some(next)
+        });
+    }
+
+    /// Replaces what holds for all by what `change` makes of it, if it makes something.
+    pub(super) fn change_everyone(&self, change: impl Fn(&Everyone) -> Option<Everyone>) {
+        self.everyone.pin().compute((), |current| {
+            let next = current.and_then(|current| change(current));
+            next.map_or(Step::Keep, |next| Step::Put(Arc::new(next)))
         });
     }
 
@@ -122,12 +142,7 @@ impl<C: Clock> Shared<C> {
     pub(super) fn restore_default(&self) {
         // A downgrade that has begun is entered first, or it would be undone before it is done.
         self.open_everyone();
-        self.everyone.pin().compute((), |current| match current {
-            Some(current) => {
-                Step::Put(Arc::new(Everyone { lowered: false, latched: false, ..Everyone::clone(current) }))
-            }
-            None => Step::Keep,
-        });
+        self.change_everyone(|current| Some(Everyone { lowered: false, latched: false, ..current.clone() }));
     }
 
     pub(super) fn downgrade_all(&self, scope: &Scope, downgrade: &Downgrade, trims: &mut Trims) -> u64 {

@@ -10,7 +10,6 @@ use super::trim::Trims;
 use crate::budget::{Denied, Status};
 use crate::clock::{Clock, Timestamp};
 use crate::map::Step;
-use crate::room::Hold;
 use std::sync::Arc;
 
 impl<C: Clock> Shared<C> {
@@ -31,12 +30,12 @@ impl<C: Clock> Shared<C> {
         }
     }
 
-    /// Counts an agent into the cohort that followed its own, or into the open one if all others have left that. False
-    /// if it is down itself: such a cohort counts no more, and is followed in its turn.
-    pub(super) fn follow(&self, next: &Arc<Cohort>) -> (Arc<Cohort>, bool) {
+    /// Counts an agent into the cohort that followed its own, or into the open one if all others have left that. One that
+    /// is down itself counts no more, and is followed in its turn.
+    pub(super) fn follow(&self, next: &Arc<Cohort>) -> Arc<Cohort> {
         match (next.members.admit(1, Timestamp::ZERO), &next.principal) {
-            (Err(Denied::Shut(Status::Expired)), Some(principal)) => (self.join(principal), true),
-            (counted, _) => (Arc::clone(next), counted.is_ok()),
+            (Err(Denied::Shut(Status::Expired)), Some(principal)) => self.join(principal),
+            _ => Arc::clone(next),
         }
     }
 
@@ -52,38 +51,30 @@ impl<C: Clock> Shared<C> {
     }
 
     pub(super) fn enroll(&self, agent: &Arc<str>, principal: &Arc<str>, trims: &mut Trims) -> Result<(), PostureError> {
-        let mut seat: Option<Hold<'_>> = None;
         loop {
+            self.introduce(agent, trims)?;
             self.settle(agent, trims);
-            let stranger = seat.as_ref().map(|_| self.stranger());
             let joined = self.join(principal);
             let agents = self.agents.pin();
             let mut enrolled = false;
             let done = agents.compute(Arc::clone(agent), |known| {
                 enrolled = false;
-                let Some(agent) = known.or(stranger.as_ref()) else { return Step::Keep };
-                if agent.down().is_some() || joined.is_down() {
-                    return Step::Keep;
-                }
+                let Some(known) = known.filter(|known| known.down().is_none()) else { return Step::Keep };
                 enrolled = true;
-                Step::Put(Agent { principal: Some(Arc::clone(&joined)), ..agent.clone() })
+                Step::Put(Agent { principal: Some(Arc::clone(&joined)), ..known.clone() })
             });
             if !enrolled {
                 self.leave(&joined);
-                if done.before.is_none() && seat.is_none() {
-                    seat = Some(self.find_seat()?);
-                }
                 continue;
             }
-            if let Some(left) = done.before.and_then(|before| before.principal.as_ref()) {
-                if !self.leave(left) && !Arc::ptr_eq(left, &joined) {
+            let left = done.before.and_then(|before| before.principal.clone());
+            drop(agents);
+            if let Some(left) = left {
+                if !self.leave(&left) && !Arc::ptr_eq(&left, &joined) {
                     let order = left.order();
                     // Refused only if the agent was forgotten meanwhile, and there is no room to enter it anew.
                     let _ = self.lower(agent, &order.downgrade, order.at, trims);
                 }
-            }
-            if done.before.is_none() {
-                self.confirm(agent, seat, trims);
             }
             // If the cohort was taken down just then, it is followed. Confirmed, not only looked at: who takes it down
             // later then finds the agent in it.
@@ -103,13 +94,14 @@ impl<C: Clock> Shared<C> {
             if known.latched {
                 return Err(PostureError::Latched);
             }
-            let stranger = self.stranger();
-            if known.posture < stranger.posture {
+            // As strangers may be at any time, and not only now: nobody who restores the default raises it, either.
+            let would_raise = |known: &Agent| known.posture < self.config.default_posture;
+            if would_raise(known) {
                 return Err(PostureError::WouldRaise);
             }
-            // Decided on this very entry: any other one is looked at anew.
-            let same = |other: &Agent| other.last == known.last && other.changed == known.changed;
-            let fits = |other: &Agent| same(other) && !other.latched && other.down().is_none();
+            // What was decided on it before it was known does not concern who it is afterwards.
+            self.change_everyone(|same| Some(same.clone()));
+            let fits = |known: &Agent| !known.latched && !would_raise(known) && known.down().is_none();
             let Some(gone) = agents.remove_if(&**agent, fits) else { continue };
             self.drop_floor(agent, gone.last);
             self.drop_records(gone.history.len());

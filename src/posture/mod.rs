@@ -12,7 +12,7 @@
 //!
 //! Everyone's agents, and those of a principal, are *cohorts*, as the tokens of a principal are for a revocation: a
 //! meter that is shut takes all of them down at one instant. Whoever meets an agent of such a cohort enters that into the
-//! agent's history before anything else is decided on it.
+//! agent's history before anything is decided on it, or answered for it.
 //!
 //! # Unknown agents
 //!
@@ -29,14 +29,15 @@
 //!
 //! # Progress
 //!
-//! Every operation is lock-free. [`get_posture`](PostureMachine::get_posture) writes no shared memory. A trim and a
-//! downgrade of many walk over the agents.
+//! Every operation is lock-free. A look at a posture writes no shared memory, unless it meets a downgrade of many that has
+//! still to be entered, and enters it. A trim and a downgrade of many walk over the agents.
 //!
 //! # Linearization points
 //!
-//! *transition*, *emergency_downgrade*, *set_posture*: the exchange of the agent's entry, or, if one of its cohorts is
-//! shut just before, that shutting. *downgrade_all*: the shutting of the cohort. *trim*: the exchange of the floors.
-//! *get_posture*: the lookup of the agent; for an unknown one, of what holds for unknown ones.
+//! *transition*, *emergency_downgrade*, *set_posture*, *enroll*, *forget*, *release*: the exchange of the agent's entry. If
+//! one of its cohorts was shut just before, and nobody has entered that, it comes before that. *downgrade_all*, and an
+//! emergency of an agent that there is no room for: the shutting of the cohort. *trim*: the exchange of the floors.
+//! *get_posture*, *is_latched*: the lookup of the agent.
 //!
 //! # Panics
 //!
@@ -77,7 +78,7 @@ pub use transition::{
 use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
 use crate::map::Step;
-use agent::{Agent, Draft};
+use agent::{Agent, Draft, Standing};
 use shared::Shared;
 use std::fmt;
 use std::sync::Arc;
@@ -129,17 +130,18 @@ impl<C: Clock> PostureMachine<C> {
         Ok(Self { shared: Arc::new(Shared::new(config.validated()?, clock)) })
     }
 
-    /// The agent's posture; the default for an unknown one, which stays unknown. Lock-free, expected O(1), writes no
-    /// shared memory.
+    /// The agent's posture; the default for an unknown one, which stays unknown. Lock-free, expected O(1). Writes no shared
+    /// memory, unless it meets a downgrade of many that has still to be entered for the agent, or for the unknown, and
+    /// enters it, which may trim the history.
     #[must_use]
     pub fn get_posture(&self, agent: &str) -> Posture {
-        self.shared.look(agent, Agent::effective)
+        self.shared.telling(|trims| self.shared.look(agent, trims)).posture
     }
 
-    /// Whether the agent is kept down until it is released. Lock-free, expected O(1).
+    /// Whether the agent is kept down until it is released. As [`get_posture`](Self::get_posture).
     #[must_use]
     pub fn is_latched(&self, agent: &str) -> bool {
-        self.shared.look(agent, Agent::is_latched)
+        self.shared.telling(|trims| self.shared.look(agent, trims)).latched
     }
 
     /// Asks for a transition. The answer to a request that is refused is a result as well: it is recorded, and says why.
@@ -155,16 +157,8 @@ impl<C: Clock> PostureMachine<C> {
     pub fn transition(&self, request: &TransitionRequest) -> Result<Arc<TransitionResult>, PostureError> {
         let shared = &*self.shared;
         shared.telling(|trims| {
-            let (token, latched) = loop {
-                let seen = |known: &Agent| known.down().is_none().then(|| (known.token(), known.latched));
-                if let Some(seen) = shared.look(&request.agent, seen) {
-                    break seen;
-                }
-                // Known or not: what was taken down is entered first.
-                shared.open_everyone();
-                shared.settle(&request.agent, trims);
-            };
-            let verdict = self.verdict(request, token.1, latched);
+            let standing = shared.look(&request.agent, trims);
+            let verdict = self.verdict(request, &standing);
             let at = shared.clock.now();
             let superseded = || {
                 let (by, reason) = ("superseded", "another change came between the decision and its effect");
@@ -175,7 +169,7 @@ impl<C: Clock> PostureMachine<C> {
                     Some((refusal, reason, by)) => {
                         Draft::done(request, at).refused(*refusal, Arc::clone(reason), by.clone())
                     }
-                    None if known.token() != token => superseded(),
+                    None if !standing.still_holds(known, || shared.everyone()) => superseded(),
                     None => Draft::done(request, at),
                 })
             });
@@ -197,13 +191,12 @@ impl<C: Clock> PostureMachine<C> {
     fn verdict(
         &self,
         request: &TransitionRequest,
-        posture: Posture,
-        latched: bool,
+        standing: &Standing,
     ) -> Option<(Refusal, Arc<str>, Option<Arc<str>>)> {
-        if posture != request.from {
+        if standing.posture != request.from {
             return Some((Refusal::Stale, Arc::from("the agent's posture does not match the request's"), None));
         }
-        if latched {
+        if standing.latched {
             let reason = Arc::from("the agent is kept down until it is released");
             return Some((Refusal::Latched, reason, Some(Arc::from("latch"))));
         }
@@ -224,9 +217,9 @@ impl<C: Clock> PostureMachine<C> {
         self.shared.telling(|trims| self.shared.emergency(&agent, order, trims))
     }
 
-    /// Takes many agents down to level 1 at one instant, and returns how many known ones that were (one that is only
-    /// being entered or forgotten at that very moment may be counted, too). That instant does not depend on how many
-    /// there are; the call then walks over all agents and enters it into their histories. Lock-free, O(known agents).
+    /// Takes many agents down to level 1 at one instant, and returns how many known ones that were: exactly, but for those
+    /// that come, go, or are taken down by another call at that very moment. That instant does not depend on how many there
+    /// are; the call then walks over all agents and enters it into their histories. Lock-free, O(known agents).
     ///
     /// For everyone, unknown agents are at level 1 from then on as well, and latched if that is ordered, until
     /// [`restore_default`](Self::restore_default). An agent that is enrolled with the principal later is not covered.
@@ -235,7 +228,7 @@ impl<C: Clock> PostureMachine<C> {
     }
 
     /// Gives unknown agents the default posture again, and lifts the latch that they were under. Agents that are known
-    /// stay where they are. Lock-free, O(1).
+    /// stay where they are, and so may one that is only being entered at that moment. Lock-free, O(1).
     pub fn restore_default(&self) {
         self.shared.restore_default();
     }
@@ -259,10 +252,10 @@ impl<C: Clock> PostureMachine<C> {
         posture: Posture,
     ) -> Result<Arc<TransitionResult>, PostureError> {
         let (shared, agent) = (&*self.shared, agent.into());
-        if self.is_latched(&agent) {
-            return Err(PostureError::Latched);
-        }
         shared.telling(|trims| {
+            if shared.look(&agent, trims).latched {
+                return Err(PostureError::Latched);
+            }
             let at = shared.clock.now();
             let done = shared.write(&agent, trims, |known| {
                 if known.latched { Err(PostureError::Latched) } else { Ok(Draft::set(posture, at)) }
@@ -293,7 +286,8 @@ impl<C: Clock> PostureMachine<C> {
     ///
     /// # Errors
     ///
-    /// [`PostureError::Latched`]; [`PostureError::WouldRaise`] if unknown agents have a higher posture.
+    /// [`PostureError::Latched`]; [`PostureError::WouldRaise`] if its posture is below the default: unknown agents have
+    /// that, or will once it is restored.
     pub fn forget(&self, agent: impl Into<Arc<str>>) -> Result<bool, PostureError> {
         let agent = agent.into();
         self.shared.telling(|trims| self.shared.forget(&agent, trims))

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::agent::{Agent, Draft};
+use super::agent::{Agent, Draft, Standing};
 use super::cohort::{Cohort, Everyone};
 use super::trim::{Floors, Trims};
 use super::{Downgrade, Emergency, Guard, PostureConfig, PostureError, TransitionResult, TrimReport, WhenFull};
@@ -29,6 +29,8 @@ pub(super) struct Shared<C> {
     pub(super) record_room: Meter,
     /// Numbers given to records.
     pub(super) numbers: Meter,
+    /// Numbers given to agents.
+    pub(super) births: Meter,
     pub(super) recorded: Counter,
     pub(super) dropped: Counter,
     pub(super) trims: Counter,
@@ -48,6 +50,12 @@ fn cell<V: Send + Sync + 'static>(value: V) -> ShardedMap<(), V> {
     let map = ShardedMap::with_shards_and_hasher(1, random_state());
     map.pin().insert((), value);
     map
+}
+
+/// The next of numbers that are given once.
+fn next(numbers: &Meter) -> u64 {
+    // A number a nanosecond lasts for 584 years.
+    numbers.admit(1, Timestamp::ZERO).map_or(u64::MAX, |spent| spent.calls)
 }
 
 /// What a closure of [`Shared::write`] decides on an agent.
@@ -71,6 +79,7 @@ impl<C: Clock> Shared<C> {
             agent_room: Meter::bound(config.agents),
             record_room: Meter::bound(config.history),
             numbers: Meter::bound(u64::MAX),
+            births: Meter::bound(u64::MAX),
             config,
             recorded: Counter::default(),
             dropped: Counter::default(),
@@ -107,36 +116,50 @@ impl<C: Clock> Shared<C> {
         self.everyone.get(&()).expect("there from the beginning, and only ever replaced")
     }
 
-    /// The agent as a stranger, to decide on.
-    pub(super) fn stranger(&self) -> Agent {
-        Agent::unknown(&self.open_everyone(), self.config.default_posture)
-    }
-
-    /// What `look` sees of an agent, known or not.
-    pub(super) fn look<R>(&self, agent: &str, look: impl Fn(&Agent) -> R) -> R {
+    /// Where an agent stands, known or not.
+    ///
+    /// What was taken down is entered first, and never answered for: an agent may leave a cohort, be known or be forgotten
+    /// just when that is shut, and it is the exchange of its entry that decides which came first.
+    pub(super) fn look(&self, agent: &str, trims: &mut Trims) -> Standing {
         loop {
             let agents = self.agents.pin();
             if let Some(known) = agents.get(agent) {
-                let seen = look(known);
-                // What was taken down after another entry had replaced this one does not concern the agent.
-                let is_current = || agents.get(agent).is_some_and(|now| std::ptr::eq(now, known));
-                if known.down().is_none() || is_current() {
-                    return seen;
+                if known.down().is_none() {
+                    return known.standing();
                 }
+                drop(agents);
+                self.settle(&Arc::from(agent), trims);
                 continue;
             }
-            let seen = look(&Agent::unknown(&self.everyone(), self.config.default_posture));
-            // Not known before and after: what was seen of strangers in between was so of it.
-            if agents.get(agent).is_none() {
-                return seen;
+            let everyone = self.open_everyone();
+            // Not known, and strangers the same before that and after it.
+            if agents.get(agent).is_none() && Arc::ptr_eq(&everyone, &self.open_everyone()) {
+                return Standing::of_stranger(everyone, self.config.default_posture);
             }
         }
     }
 
+    /// Lets an agent be known, and confirmed as such, if there is room.
+    pub(super) fn introduce(&self, agent: &Arc<str>, trims: &mut Trims) -> Result<(), PostureError> {
+        let is_confirmed = self.agents.pin().get(&**agent).map(|known| known.birth.is_none());
+        match is_confirmed {
+            Some(true) => return Ok(()),
+            Some(false) => {}
+            None => {
+                let seat = self.find_seat()?;
+                let stranger = Agent::stranger(&self.open_everyone(), self.config.default_posture, next(&self.births));
+                if self.agents.pin().try_insert(Arc::clone(agent), stranger).is_ok() {
+                    seat.keep();
+                }
+            }
+        }
+        self.settle(agent, trims);
+        Ok(())
+    }
+
     /// The next number. Taken after the agent's entry was read: numbers rise within an agent.
     pub(super) fn number(&self) -> u64 {
-        // A number a nanosecond lasts for 584 years.
-        self.numbers.admit(1, Timestamp::ZERO).map_or(u64::MAX, |spent| spent.calls)
+        next(&self.numbers)
     }
 
     /// Replaces an agent's entry by what `decide` makes of it, with a record. `decide` may be called again.
@@ -144,22 +167,15 @@ impl<C: Clock> Shared<C> {
     /// The one place where records are appended, but for downgrades of many. Linearized at the exchange of the entry; if a
     /// cohort is shut between the look at it and the exchange, the change comes just before the downgrade, and is not seen.
     pub(super) fn write(&self, name: &Arc<str>, trims: &mut Trims, decide: impl Fn(&Agent) -> Decision) -> Written {
-        let mut seat: Option<Hold<'_>> = None;
         loop {
-            // A seat first: who is refused one has trimmed nothing.
-            if seat.is_none() && !self.agents.contains_key(&**name) {
-                seat = Some(self.find_seat()?);
-            }
+            // A seat first: who is refused one has not trimmed for it.
+            self.introduce(name, trims)?;
             let place = self.find_place(trims);
-            let stranger = seat.as_ref().map(|_| self.stranger());
             let agents = self.agents.pin();
             let mut decided = None;
             let done = agents.compute(Arc::clone(name), |known| {
                 decided = None;
-                let Some(agent) = known.or(stranger.as_ref()) else { return Step::Keep };
-                if agent.down().is_some() {
-                    return Step::Keep;
-                }
+                let Some(agent) = known.filter(|known| known.down().is_none()) else { return Step::Keep };
                 match decide(agent) {
                     Err(refused) => {
                         decided = Some(Err(refused));
@@ -178,13 +194,11 @@ impl<C: Clock> Shared<C> {
             match decided {
                 Some(Ok(record)) => {
                     self.account(done.before, place);
-                    if done.before.is_none() {
-                        self.confirm(name, seat, trims);
-                    }
                     return Ok(record);
                 }
                 Some(refused) => return refused,
                 None => {
+                    drop(agents);
                     // What is entered first may need the very place.
                     drop(place);
                     self.settle(name, trims);
@@ -205,7 +219,7 @@ impl<C: Clock> Shared<C> {
     }
 
     /// Takes a place for another agent.
-    pub(super) fn find_seat(&self) -> Result<Hold<'_>, PostureError> {
+    fn find_seat(&self) -> Result<Hold<'_>, PostureError> {
         self.agent_room.hold(1).ok_or_else(|| {
             let capacity = self.config.agents;
             if self.refused_full.first() {
@@ -213,24 +227,6 @@ impl<C: Clock> Shared<C> {
             }
             PostureError::Full { capacity }
         })
-    }
-
-    /// Lets an agent that was just inserted keep its seat, and be a stranger no more. If strangers were taken down since
-    /// they were looked at, it stays one of them: nobody could tell which came first. If everyone was, that is entered:
-    /// the walk may have been over.
-    pub(super) fn confirm(&self, agent: &Arc<str>, seat: Option<Hold<'_>>, trims: &mut Trims) {
-        seat.into_iter().for_each(Hold::keep);
-        let Some(known) = self.agents.get(&**agent) else { return };
-        // Confirmed, not only looked at: who takes the strangers, or everyone, down later then finds the agent known.
-        if let Some(birth) = known.birth.filter(|birth| birth.members.confirm_open()) {
-            self.amend(agent, |known| {
-                let same = known.birth.as_ref().is_some_and(|other| Arc::ptr_eq(other, &birth));
-                same.then(|| Agent { birth: None, ..known.clone() })
-            });
-        }
-        if !known.all.members.confirm_open() {
-            self.settle(agent, trims);
-        }
     }
 
     /// Replaces a known agent's entry by what `change` makes of it, without a record. False if that is nothing.
@@ -247,7 +243,7 @@ impl<C: Clock> Shared<C> {
     /// What a call about an unknown agent does when there is no room for it.
     pub(super) fn refuse_full<R>(&self, done: Result<R, PostureError>) -> Result<R, PostureError> {
         let lowers = self.config.when_full == WhenFull::LowerUnknown;
-        if lowers && matches!(done, Err(PostureError::Full { .. })) && !self.everyone().is_low() {
+        if lowers && matches!(done, Err(PostureError::Full { .. })) && !self.open_everyone().lowered {
             self.lower_unknown(&Downgrade::new("posture machine is full"));
         }
         done

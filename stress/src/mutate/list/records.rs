@@ -124,13 +124,22 @@ pub(super) const BODY_SHARED: Source = Source {
 
 pub(super) const POSTURE_AGENT: Source = Source {
     file: "src/posture/agent.rs",
-    mutations: &[Mutation {
-        id: "posture-cohort-ignored",
-        what: "a reader does not ask the cohorts",
-        find: "if «self.down().is_some()» { Posture::Pseudo }",
-        with: "false",
-        fate: Fate::Breaks(&["downgrade_all_is_one_instant_for_two"]),
-    }],
+    mutations: &[
+        Mutation {
+            id: "posture-decided-stale",
+            what: "a transition that was decided on a stranger is carried out on whoever it is by now",
+            find: "let is_unchanged = «agent.changed == 0 && (agent.posture, agent.latched) == (self.posture, self.latched)»;",
+            with: "true",
+            fate: Fate::Breaks(&["insert_insert_of_one_agent_takes_one_place"]),
+        },
+        Mutation {
+            id: "posture-decided-strangers",
+            what: "or though strangers have changed",
+            find: "is_unchanged && «Arc::ptr_eq(before, &everyone())»",
+            with: "{ let _ = (before, everyone); true }",
+            fate: Fate::Breaks(&["transition_change_and_forget_of_an_unknown_agent"]),
+        },
+    ],
 };
 
 pub(super) const POSTURE_COHORT: Source = Source {
@@ -153,6 +162,47 @@ pub(super) const POSTURE_MANY: Source = Source {
             find: "known.down().is_some_and(|other| «Arc::ptr_eq(other, down)»))",
             with: "Arc::strong_count(other) > 0",
             fate: Fate::Breaks(&["downgrade_all_downgrade_all_keeps_the_latch"]),
+        },
+        Mutation {
+            id: "posture-confirm-look",
+            what: "who makes an agent known asks with a load whether strangers were taken down",
+            find: "&& «birth.members.confirm_open()»;",
+            with: "!birth.is_down()",
+            fate: Fate::Breaks(&["emergency_of_an_unknown_agent_insert"]),
+        },
+        Mutation {
+            id: "posture-confirm-all",
+            what: "who makes an agent known does not ask whether everyone was taken down",
+            find: "let is_open = «seen.all.members.confirm_open()» &&",
+            with: "true",
+            fate: Fate::Breaks(&["insert_downgrade_all"]),
+        },
+        Mutation {
+            id: "posture-confirm-all-load",
+            what: "or asks with a load",
+            find: "let is_open = «seen.all.members.confirm_open()» &&",
+            with: "(!seen.all.is_down())",
+            fate: Fate::Breaks(&["insert_downgrade_all", "insert_downgrade_all_counts_who_was_known"]),
+        },
+        Mutation {
+            id: "posture-confirm-any",
+            what: "an agent is confirmed that came to be known anew since it was looked at",
+            find: "let same = same && «known.born == seen.born» &&",
+            with: "true",
+            fate: Fate::Survives(
+                &["emergency_of_an_unknown_agent_insert"],
+                "no model: it takes three threads, and an agent that is forgotten between a look and its exchange",
+            ),
+        },
+        Mutation {
+            id: "posture-confirm-all-any",
+            what: "or has followed everyone since",
+            find: "&& «Arc::ptr_eq(&known.all, &seen.all)»;",
+            with: "true",
+            fate: Fate::Survives(
+                &["insert_downgrade_all"],
+                "no model: it takes two downgrades of everyone, and an agent between them that has not been confirmed",
+            ),
         },
         Mutation {
             id: "posture-lower-other",
@@ -186,12 +236,12 @@ pub(super) const POSTURE_MEMBERS: Source = Source {
     mutations: &[
         Mutation {
             id: "posture-enroll-down",
-            what: "an agent is enrolled in a cohort that was taken down",
-            find: "agent.down().is_some() || «joined.is_down()» {",
-            with: "false",
+            what: "an agent is enrolled that was taken down",
+            find: "let Some(known) = known.filter(|known| «known.down().is_none()») else { return Step::Keep };\n                enrolled",
+            with: "true",
             fate: Fate::Survives(
-                &["enroll_downgrade_of_its_principal"],
-                "the cohort could be taken down between this question and the exchange, and whoever meets the agent enters it",
+                &["enroll_downgrade_of_its_principal", "enroll_elsewhere_downgrade_of_its_principal"],
+                "the cohort could be taken down between this question and the exchange, and nobody has answered for it then",
             ),
         },
         Mutation {
@@ -211,8 +261,8 @@ pub(super) const POSTURE_MEMBERS: Source = Source {
         Mutation {
             id: "posture-enroll-left",
             what: "an agent leaves a principal that was taken down with it",
-            find: "if «!self.leave(left) && !Arc::ptr_eq(left, &joined)» {",
-            with: "{ self.leave(left); false }",
+            find: "if «!self.leave(&left) && !Arc::ptr_eq(&left, &joined)» {",
+            with: "{ self.leave(&left); false }",
             fate: Fate::Breaks(&["enroll_elsewhere_downgrade_of_its_principal"]),
         },
         Mutation {
@@ -223,20 +273,27 @@ pub(super) const POSTURE_MEMBERS: Source = Source {
             fate: Fate::Breaks(&["forget_of_the_last_of_a_principal_enroll"]),
         },
         Mutation {
+            id: "posture-forget-untold",
+            what: "who decided on an agent before it was known is not told that it was",
+            find: "«self.change_everyone(|same| Some(same.clone()));»\n            let fits",
+            with: "",
+            fate: Fate::Breaks(&["transition_change_and_forget_of_an_unknown_agent"]),
+        },
+        Mutation {
             id: "posture-forget-any",
             what: "an agent is forgotten that has changed since it was looked at",
-            find: "let fits = |other: &Agent| «same(other)» &&",
+            find: "«!would_raise(known)» && known.down()",
             with: "true",
             fate: Fate::Breaks(&["forget_emergency"]),
         },
         Mutation {
             id: "posture-forget-down",
             what: "or was taken down since",
-            find: "!other.latched && «other.down().is_none()»;",
+            find: "!would_raise(known) && «known.down().is_none()»;",
             with: "true",
             fate: Fate::Survives(
                 &["forget_emergency"],
-                "the cohort could be taken down between this question and the exchange: the agent was forgotten before, and is counted, as documented",
+                "the cohort could be taken down between this question and the exchange: the agent was forgotten before it, as nobody has answered for it since, and is counted, as documented",
             ),
         },
         Mutation {
@@ -257,7 +314,7 @@ pub(super) const POSTURE: Source = Source {
     mutations: &[Mutation {
         id: "posture-decided-before",
         what: "a transition is carried out on what has changed since",
-        find: "None if «known.token() != token» =>",
+        find: "None if «!standing.still_holds(known, || shared.everyone())» =>",
         with: "false",
         fate: Fate::Breaks(&["transition_transition_from_one_posture"]),
     }],
@@ -267,49 +324,56 @@ pub(super) const POSTURE_SHARED: Source = Source {
     file: "src/posture/shared.rs",
     mutations: &[
         Mutation {
-            id: "posture-look-replaced",
-            what: "an entry that was taken down is not looked at again",
-            find: "if «known.down().is_none() || is_current()» {",
+            id: "posture-look-down",
+            what: "a reader does not ask the cohorts",
+            find: "if «known.down().is_none()» {\n                    return known.standing();",
             with: "true",
-            fate: Fate::Breaks(&["insert_lower_unknown_get"]),
+            fate: Fate::Breaks(&["downgrade_all_is_one_instant_for_two"]),
+        },
+        Mutation {
+            id: "posture-look-answered",
+            what: "a reader answers for what was taken down, and does not enter it",
+            find: "«self.settle(&Arc::from(agent), trims);\n                continue;»",
+            with: "return Standing::of_stranger(self.everyone(), super::Posture::Pseudo);",
+            fate: Fate::Breaks(&["insert_lower_unknown_get_get"]),
+        },
+        Mutation {
+            id: "posture-look-strangers",
+            what: "a reader does not ask whether strangers have changed since it looked at them",
+            find: "&& «Arc::ptr_eq(&everyone, &self.open_everyone())» {",
+            with: "true",
+            fate: Fate::Breaks(&["restore_default_while_an_agent_is_known_get"]),
+        },
+        Mutation {
+            id: "posture-born-again",
+            what: "an agent that was forgotten and came back is the same",
+            find: "self.config.default_posture, «next(&self.births)»);",
+            with: "0",
+            fate: Fate::Breaks(&["transition_change_and_forget"]),
         },
         Mutation {
             id: "posture-look-once",
             what: "what was not known is not looked for again",
-            find: "if «agents.get(agent).is_none()» {\n                return seen",
+            find: "if «agents.get(agent).is_none()» && Arc",
             with: "true",
             fate: Fate::Breaks(&["insert_lower_unknown_get"]),
         },
         Mutation {
             id: "posture-write-down",
             what: "a change is made on an agent that was taken down",
-            find: "if «agent.down().is_some()» {\n                    return",
-            with: "false",
+            find: "let Some(agent) = known.filter(|known| «known.down().is_none()») else { return Step::Keep };\n                match decide",
+            with: "true",
             fate: Fate::Survives(
                 &["transition_downgrade_of_its_principal"],
                 "the cohort could be taken down between this question and the exchange, and the change counts as before it",
             ),
         },
         Mutation {
-            id: "posture-confirm-look",
-            what: "who makes an agent known asks with a load whether strangers were taken down",
-            find: "|birth| «birth.members.confirm_open()»)",
-            with: "!birth.is_down()",
-            fate: Fate::Breaks(&["emergency_of_an_unknown_agent_insert"]),
-        },
-        Mutation {
-            id: "posture-confirm-all",
-            what: "who makes an agent known does not ask whether everyone was taken down",
-            find: "if «!known.all.members.confirm_open()» {",
-            with: "false",
-            fate: Fate::Breaks(&["insert_downgrade_all"]),
-        },
-        Mutation {
-            id: "posture-confirm-all-load",
-            what: "or asks with a load",
-            find: "if !«known.all.members.confirm_open()» {",
-            with: "(!known.all.is_down())",
-            fate: Fate::Breaks(&["insert_downgrade_all", "insert_downgrade_all_counts_who_was_known"]),
+            id: "posture-introduce-known",
+            what: "who changes an agent that another thread is only just entering does not confirm it",
+            find: "|known| «known.birth.is_none()»)",
+            with: "{ let _ = known; true }",
+            fate: Fate::Breaks(&["insert_set_posture_emergency_of_another"]),
         },
         Mutation {
             id: "posture-emergency-late",
