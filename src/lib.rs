@@ -98,6 +98,11 @@ pub mod bounds {}
 pub mod verification {
     #[doc = include_str!("../docs/mutations.md")]
     pub mod mutations {}
+
+    #[doc = include_str!("../docs/soak.md")]
+    #[doc = ""]
+    #[doc = include_str!("../docs/soak.svg")]
+    pub mod soak {}
 }
 
 /// The README's examples, compiled and run with the other documentation tests.
