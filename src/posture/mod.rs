@@ -46,7 +46,7 @@
 //!
 //! # Memory
 //!
-//! About 280 bytes a record beside its reason and metadata, 190 an agent, 520 a principal with agents (resident memory,
+//! About 280 bytes a record beside its reason and metadata, 200 an agent, 520 a principal with agents (resident memory,
 //! measured over 300,000, 100,000 and 100,000 of them, names of 16 bytes included): 5 MB at the default limits. An agent's
 //! floor, once a trim has touched it, takes 30 bytes and its place in the table. The history is bounded in records, not in
 //! bytes: who lets strangers choose reasons and metadata bounds those.

@@ -30,7 +30,7 @@ pub(super) struct Shared<C> {
     /// Numbers given to records.
     pub(super) numbers: Meter,
     /// Numbers given to agents.
-    pub(super) births: Meter,
+    pub(super) births: Counter,
     pub(super) recorded: Counter,
     pub(super) dropped: Counter,
     pub(super) trims: Counter,
@@ -50,12 +50,6 @@ fn cell<V: Send + Sync + 'static>(value: V) -> ShardedMap<(), V> {
     let map = ShardedMap::with_shards_and_hasher(1, random_state());
     map.pin().insert((), value);
     map
-}
-
-/// The next of numbers that are given once.
-fn next(numbers: &Meter) -> u64 {
-    // A number a nanosecond lasts for 584 years.
-    numbers.admit(1, Timestamp::ZERO).map_or(u64::MAX, |spent| spent.calls)
 }
 
 /// What a closure of [`Shared::write`] decides on an agent.
@@ -79,7 +73,7 @@ impl<C: Clock> Shared<C> {
             agent_room: Meter::bound(config.agents),
             record_room: Meter::bound(config.history),
             numbers: Meter::bound(u64::MAX),
-            births: Meter::bound(u64::MAX),
+            births: Counter::default(),
             config,
             recorded: Counter::default(),
             dropped: Counter::default(),
@@ -147,7 +141,7 @@ impl<C: Clock> Shared<C> {
             Some(false) => {}
             None => {
                 let seat = self.find_seat()?;
-                let stranger = Agent::stranger(&self.open_everyone(), self.config.default_posture, next(&self.births));
+                let stranger = Agent::stranger(&self.open_everyone(), self.config.default_posture, self.births.up());
                 if self.agents.pin().try_insert(Arc::clone(agent), stranger).is_ok() {
                     seat.keep();
                 }
@@ -159,7 +153,8 @@ impl<C: Clock> Shared<C> {
 
     /// The next number. Taken after the agent's entry was read: numbers rise within an agent.
     pub(super) fn number(&self) -> u64 {
-        next(&self.numbers)
+        // A number a nanosecond lasts for 584 years.
+        self.numbers.admit(1, Timestamp::ZERO).map_or(u64::MAX, |spent| spent.calls)
     }
 
     /// Replaces an agent's entry by what `decide` makes of it, with a record. `decide` may be called again.

@@ -347,7 +347,7 @@ pub(super) const POSTURE_SHARED: Source = Source {
         Mutation {
             id: "posture-born-again",
             what: "an agent that was forgotten and came back is the same",
-            find: "self.config.default_posture, «next(&self.births)»);",
+            find: "self.config.default_posture, «self.births.up()»);",
             with: "0",
             fate: Fate::Breaks(&["transition_change_and_forget"]),
         },
