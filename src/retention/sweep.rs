@@ -66,6 +66,8 @@ impl<'s, S: TieredStore> Sweep<'s, S> {
         self.report.stopped = done.err();
         self.report.final_usage_bytes = self.usage;
         self.report.over_hard_cap = self.usage > self.policy.hard_cap();
+        // While the report is still in here: if an id panicked when it is dropped, what is being returned would leak.
+        self.sessions.clear();
         self.report
     }
 
