@@ -50,6 +50,18 @@ fn stop_twice(order: Order, machine: &Machine) {
     order.race(down(stop()), down(stop().latch()));
 }
 
+/// Takes the agents of `p` down beside `other`, and returns how many there were.
+fn beside_downgrade_of_p(
+    order: Order,
+    machine: &Machine,
+    down: Downgrade,
+    other: impl FnOnce(&Machine) + Send + 'static,
+) -> u64 {
+    let (one, two) = (machine.clone(), machine.clone());
+    let downgrade = move || two.downgrade_all(&Scope::Principal("p".into()), &down);
+    order.race(move || other(&one), downgrade).1
+}
+
 /// The agent is changed once the transition was decided, and forgotten: that does not concern the one that comes back.
 fn ask_before_a_change_and_forget(order: Order, machine: &Machine) {
     let changed = Arc::new(AtomicBool::new(false));
@@ -205,7 +217,7 @@ fn downgrade_all_is_one_instant_for_two() {
             machine.enroll(agent, "p").unwrap();
         }
         let (one, two) = (machine.clone(), machine.clone());
-        let look = move || [ANN, BOB].map(|agent| two.get_posture(agent) == Pseudo);
+        let look = move || [ANN, BOB, ANN].map(|agent| two.get_posture(agent) == Pseudo);
         let (_, down) = order.race(move || one.downgrade_all(&Scope::Everyone, &stop()), look);
         assert!(down.is_sorted(), "one was seen down, and another up afterwards: {down:?}");
     });
@@ -216,9 +228,8 @@ fn transition_downgrade_of_its_principal() {
     coarse(|order| {
         let machine = machine(PostureConfig::new().history(0));
         machine.enroll(ANN, "p").unwrap();
-        let (one, two) = (machine.clone(), machine.clone());
-        let downgrade = move || two.downgrade_all(&Scope::Principal("p".into()), &stop().latch());
-        let (_, known) = order.race(move || go(&one, ANN, Tool, Autonomous), downgrade);
+        let up = |machine: &Machine| drop(go(machine, ANN, Tool, Autonomous));
+        let known = beside_downgrade_of_p(order, &machine, stop().latch(), up);
         assert_eq!((machine.stats().emergencies, machine.stats().recorded), (1, 2));
         assert_eq!((known, machine.get_posture(ANN)), (1, Pseudo));
         assert!(machine.is_latched(ANN));
@@ -490,9 +501,7 @@ fn enroll_downgrade_of_its_principal() {
         let machine = machine(PostureConfig::new().history(0));
         confirm(&machine, ANN);
         machine.enroll(BOB, "p").unwrap();
-        let (one, two) = (machine.clone(), machine.clone());
-        let downgrade = move || two.downgrade_all(&Scope::Principal("p".into()), &stop());
-        order.race(move || one.enroll(ANN, "p").unwrap(), downgrade);
+        beside_downgrade_of_p(order, &machine, stop(), |machine| machine.enroll(ANN, "p").unwrap());
         let entered = machine.stats().emergencies;
         let down = [ANN, BOB].iter().filter(|agent| machine.get_posture(agent) == Pseudo).count() as u64;
         assert_eq!(entered, down, "a downgrade was still to be entered");
@@ -505,9 +514,8 @@ fn enroll_elsewhere_downgrade_of_its_principal() {
     coarse(|order| {
         let machine = machine(PostureConfig::new().history(0));
         machine.enroll(ANN, "p").unwrap();
-        let (one, two) = (machine.clone(), machine.clone());
-        let down = move || two.downgrade_all(&Scope::Principal("p".into()), &stop().latch());
-        let (_, known) = order.race(move || one.enroll(ANN, "q").unwrap(), down);
+        let elsewhere = |machine: &Machine| machine.enroll(ANN, "q").unwrap();
+        let known = beside_downgrade_of_p(order, &machine, stop().latch(), elsewhere);
         assert_eq!(machine.stats().emergencies, known);
         assert_eq!((machine.get_posture(ANN) == Pseudo, machine.is_latched(ANN)), (known == 1, known == 1));
     });

@@ -135,13 +135,17 @@ impl<C: Clock> PostureMachine<C> {
     /// enters it, which may trim the history.
     #[must_use]
     pub fn get_posture(&self, agent: &str) -> Posture {
-        self.shared.telling(|trims| self.shared.look(agent, trims)).posture
+        self.standing(agent).posture
     }
 
     /// Whether the agent is kept down until it is released. As [`get_posture`](Self::get_posture).
     #[must_use]
     pub fn is_latched(&self, agent: &str) -> bool {
-        self.shared.telling(|trims| self.shared.look(agent, trims)).latched
+        self.standing(agent).latched
+    }
+
+    fn standing(&self, agent: &str) -> Standing {
+        self.shared.telling(|trims| self.shared.look(agent, trims))
     }
 
     /// Asks for a transition. The answer to a request that is refused is a result as well: it is recorded, and says why.

@@ -247,9 +247,9 @@ impl Model for Machine {
                 !late && agents[agent].record(seq) && agents[agent].done(from, to, kind)
             }
             Step::Decided { agent, from } => {
-                let standing = agents[agent].known.unwrap_or(self.strangers);
-                decided[thread] = Some((agents[agent].changes, agents[agent].known.is_some()));
-                standing == Standing { posture: from, latched: false }
+                let Agent { changes, known, .. } = agents[agent];
+                decided[thread] = Some((changes, known.is_some()));
+                self.standing(agent) == Standing { posture: from, latched: false }
             }
             Step::Refused { agent, from, refusal } => self.refuses(agent, from, refusal),
             Step::Recorded { agent, from, seq, superseded } => {
