@@ -30,7 +30,7 @@
 //! # Ordering pairs
 //!
 //! - P7 `high_water` and `dropped_through` are raised (AcqRel) before a visit; whoever finds that the visitor removed
-//!   something then reads (Acquire) times that cover it. Model: `revoke_sweep_check`.
+//!   something then reads (Acquire) times that cover it (`docs/mutations.md` has its models).
 //!
 //! # Memory
 //!

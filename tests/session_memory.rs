@@ -275,6 +275,19 @@ fn what_is_pinned_is_protected_only_where_the_policy_says_so() {
 }
 
 #[test]
+fn what_is_pinned_while_it_is_analysed_is_protected() {
+    let (tiers, _) = tiers(&[("a", 160, 2, false), ("b", 160, 1, false)]);
+    let policy = RetentionPolicy::new(config().protect_pinned(true)).unwrap();
+    let mut pin = |session: &RawSession<&'static str>| {
+        tiers.set_pinned(&session.id, true)?;
+        Ok(tiers.record_analysis(&session.id, [1; 1])?)
+    };
+    let report = sweep(&tiers, &policy, Some(&mut pin), NOW);
+    assert_eq!((report.overflow_analyzed.len(), report.bytes_freed, report.over_hard_cap), (2, 0, true));
+    assert!(tiers.raw(&"a").is_ok() && tiers.raw(&"b").is_ok());
+}
+
+#[test]
 fn the_largest_goes_first_where_the_policy_says_so() {
     // Five small sessions are lost by age alone, before the one that matters.
     let small = [("a", 1, 9, false), ("b", 1, 8, false), ("c", 1, 7, false), ("d", 1, 6, false), ("e", 1, 5, false)];

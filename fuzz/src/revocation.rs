@@ -208,8 +208,8 @@ impl Pair {
         Ok(())
     }
 
-    fn revoke_principal(&mut self, principal: u8) -> std::result::Result<u64, RevocationError> {
-        let now = self.now();
+    fn revoke_principal(&mut self, principal: u8, ahead: u64) -> std::result::Result<u64, RevocationError> {
+        let covered = self.now().saturating_add(ahead);
         let Rules { capacity, life, .. } = self.rules;
         if !self.cutoffs.contains_key(&principal) && self.cutoffs.len() as u64 == capacity {
             self.sweep();
@@ -217,8 +217,9 @@ impl Pair {
                 return Err(RevocationError::Full { capacity });
             }
         }
-        let look_at = self.forget_at(now.saturating_add(life));
-        self.cutoffs.entry(principal).or_insert(Cutoff { at: now, look_at }).at = now;
+        let look_at = self.forget_at(covered.saturating_add(life));
+        let cutoff = self.cutoffs.entry(principal).or_insert(Cutoff { at: covered, look_at });
+        cutoff.at = cutoff.at.max(covered);
         let current = Some((principal, self.cohorts[usize::from(principal)]));
         let newly = self.tokens.values().filter(|token| token.owner == current && !token.revoked).count();
         self.cohorts[usize::from(principal)] += 1;
@@ -234,7 +235,9 @@ impl Pair {
             Op::RevokeOwned { principal, token, expires_at } => {
                 let done = self.set.revoke_owned(&principal, token, at(expires_at));
                 let expected = match self.revoke(token, expires_at) {
-                    Err(_) if self.rules.coarsen => self.revoke_principal(principal).map(|_| Revoked::Coarsened),
+                    Err(_) if self.rules.coarsen => {
+                        self.revoke_principal(principal, self.rules.grace).map(|_| Revoked::Coarsened)
+                    }
                     expected => expected,
                 };
                 self.coarsened += u64::from(expected == Ok(Revoked::Coarsened));
@@ -245,7 +248,7 @@ impl Pair {
                 prop_assert_eq!(done, self.track(principal, token, expires_at));
             }
             Op::RevokePrincipal(principal) => {
-                prop_assert_eq!(self.set.revoke_principal(&principal), self.revoke_principal(principal));
+                prop_assert_eq!(self.set.revoke_principal(&principal), self.revoke_principal(principal, 0));
             }
             Op::Sweep(limit) => {
                 let some = self.set.sweep(limit);

@@ -141,9 +141,22 @@ fn transition_emergency_with_a_latch() {
         // From level 1: it starts from where the emergency ends, and must fail all the same.
         let (up, after) = order.race(move || go(&one, ANN, Pseudo, Autonomous), emergency);
         assert_eq!(after, Some(Refusal::Latched));
-        assert!(matches!(up.refusal, Some(Refusal::Stale | Refusal::Latched)));
+        assert!(matches!(up.refusal, Some(Refusal::Stale | Refusal::Latched | Refusal::Superseded)));
         assert_eq!(machine.get_posture(ANN), Pseudo);
         assert!(machine.is_latched(ANN));
+    });
+}
+
+/// Found in another posture when it was asked for, and in the right one when that was recorded.
+#[test]
+fn transition_set_posture_is_refused_for_what_was() {
+    bounded(|order| {
+        let machine = machine(PostureConfig::new().history(0));
+        machine.enroll(ANN, "p").unwrap();
+        let (one, two) = (machine.clone(), machine.clone());
+        let set = move || two.set_posture(ANN, Supervised).unwrap();
+        let (asked, _) = order.race(move || go(&one, ANN, Supervised, Autonomous), set);
+        assert_eq!(asked.refusal == Some(Refusal::Stale), asked.from != Supervised);
     });
 }
 

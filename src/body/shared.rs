@@ -258,7 +258,8 @@ impl<C: Clock> Shared<C> {
         if let Some(age) = policy.max_age {
             let cutoff = self.clock.now().saturating_sub(age);
             let is_old = |stored: &Arc<StoredRecord>| stored.record.at < cutoff;
-            for (_, ticket, _) in self.records.snapshot().into_iter().filter(|(_, _, stored)| is_old(stored)) {
+            let old = self.records.entries(|&ticket, stored| is_old(stored).then_some(ticket));
+            for ticket in old.into_iter().filter_map(|(_, old)| old) {
                 if let Some(stored) = self.records.remove(&ticket) {
                     report.by_age += self.depart(&stored);
                     self.counts.for_age.add(1);

@@ -19,10 +19,9 @@
 //!
 //! - P5 `floor` raised, or the victim unlinked, (Release) before the new entry takes its number and is linked; a reader that
 //!   meets the new entry (P1) or a `tail` beyond it (Acquire) then finds the victim gone, or a floor (Acquire) above it.
-//!   Models: `fifo_insert_evict`, `fifo_insert_insert_leave_nothing_older_behind`,
-//!   `fifo_watcher_of_an_overtaken_insert_by_three_threads`.
 //! - P6 a slot is given back (Release) after the entry is out of reach, and taken (Acquire) before the next is linked.
-//!   Models: `fifo_insert_remove`, `fifo_insert_evict_insert_meets_no_entry_of_a_slot_in_use`.
+//!
+//! The models that break without them: `docs/mutations.md`.
 //!
 //! # Progress
 //!
@@ -208,13 +207,18 @@ where
         K: Clone,
         V: Clone,
     {
+        let entries = self.entries(|key, value| (key.clone(), value.clone()));
+        entries.into_iter().map(|(seq, (key, value))| (seq, key, value)).collect()
+    }
+
+    /// What `take` makes of the entries, with their numbers, oldest first.
+    pub(crate) fn entries<T>(&self, take: impl Fn(&K, &V) -> T) -> Vec<(u64, T)> {
         let guard = epoch::pin();
         // Acquire: P5. Numbers from here on are too new for this walk.
         let end = self.tail.load(Ordering::Acquire);
         let seen = self.table.iter(&guard).filter(|node| node.value.seq < end && self.alive(&node.value));
-        let mut entries: Vec<_> =
-            seen.map(|node| (node.value.seq, node.key.clone(), node.value.value.clone())).collect();
-        entries.sort_unstable_by_key(|&(seq, ..)| seq);
+        let mut entries: Vec<_> = seen.map(|node| (node.value.seq, take(&node.key, &node.value.value))).collect();
+        entries.sort_unstable_by_key(|&(seq, _)| seq);
         entries
     }
 

@@ -61,6 +61,17 @@ impl Standing {
     }
 }
 
+impl Refusal {
+    /// Whether a request from that posture may be refused so, as the agent is by now: the record says what it was.
+    pub(super) fn still_fits(self, agent: &Agent, from: Posture) -> bool {
+        match self {
+            Self::Stale => agent.posture != from,
+            Self::Latched => agent.posture == from && agent.latched,
+            Self::Guarded | Self::Superseded => agent.posture == from,
+        }
+    }
+}
+
 /// A change, or an attempt at one, before it has a number.
 pub(super) struct Draft {
     pub(super) to: Posture,
@@ -96,6 +107,11 @@ impl Agent {
     pub(super) fn down(&self) -> Option<&Arc<Cohort>> {
         let cohorts = [Some(&self.all), self.principal.as_ref(), self.birth.as_ref()];
         cohorts.into_iter().flatten().find(|cohort| cohort.is_down())
+    }
+
+    /// Whether it is confirmed as known, and in no cohort that was taken down, so that it can be changed.
+    pub(super) fn is_settled(&self) -> bool {
+        self.birth.is_none() && self.down().is_none()
     }
 
     pub(super) fn standing(&self) -> Standing {
@@ -177,5 +193,22 @@ impl Draft {
     pub(super) fn set(to: Posture, at: Timestamp) -> Self {
         let order = Downgrade::new("posture set");
         Self { to, kind: TransitionKind::Set, ..Self::emergency(&order, at) }
+    }
+}
+
+#[cfg(all(test, not(tollgate_loom)))]
+mod tests {
+    use super::*;
+    use crate::posture::cohort::Order;
+
+    #[test]
+    fn an_agent_is_settled_once_it_is_confirmed_and_until_it_is_taken_down() {
+        let agent = Agent::stranger(&Everyone::new(), Posture::Tool, 1);
+        assert!(!agent.is_settled(), "an emergency of others would take it down with the unknown");
+        let agent = Agent { birth: None, ..agent };
+        assert!(agent.is_settled());
+        let order = Order { downgrade: Downgrade::new("stop"), at: Timestamp::ZERO, next: Cohort::new(None) };
+        assert!(agent.all.take_down(&Arc::new(order)));
+        assert!(!agent.is_settled());
     }
 }

@@ -186,3 +186,46 @@ impl<C: Clock> Shared<C> {
         }
     }
 }
+
+#[cfg(all(test, not(tollgate_loom)))]
+mod tests {
+    use super::*;
+    use crate::clock::{ManualClock, Timestamp};
+    use crate::posture::PostureConfig;
+
+    fn shared() -> Shared<ManualClock> {
+        Shared::new(PostureConfig::new(), ManualClock::new(Timestamp::ZERO))
+    }
+
+    #[test]
+    fn an_agent_is_confirmed_as_it_was_looked_at_and_not_as_it_came_back() {
+        let (shared, name) = (shared(), Arc::from("agent"));
+        let seen = Agent::stranger(&shared.everyone(), shared.config.default_posture, 7);
+        assert!(shared.agents.pin().try_insert(Arc::clone(&name), seen.clone()).is_ok());
+        let birth = Arc::clone(seen.birth.as_ref().unwrap());
+        let earlier = Agent { born: 6, ..seen.clone() };
+        assert!(!shared.confirm(&name, &earlier, &birth), "forgotten since, and inserted again");
+        let moved = Agent { all: Cohort::new(None), ..seen.clone() };
+        assert!(!shared.confirm(&name, &moved, &birth), "taken down with everyone since");
+        let lowered = Cohort::new(None);
+        assert!(!shared.confirm(&name, &seen, &lowered), "taken down with the unknown since");
+        assert!(shared.confirm(&name, &seen, &birth));
+    }
+
+    #[test]
+    fn who_renews_a_cohort_late_leaves_the_one_that_came_after() {
+        let (shared, principal, trims) = (shared(), Arc::<str>::from("p"), &mut Trims::new());
+        shared.enroll(&Arc::from("agent"), &principal, trims).unwrap();
+        let cohorts = || (shared.everyone().all.clone(), shared.principals.get("p").unwrap());
+        let (all, mine) = cohorts();
+        for scope in [Scope::Everyone, Scope::Principal(Arc::clone(&principal))] {
+            for _ in 0..2 {
+                assert_eq!(shared.downgrade_all(&scope, &Downgrade::new("stop"), trims), 1);
+            }
+        }
+        shared.renew(&all);
+        shared.renew(&mine);
+        let (all, mine) = cohorts();
+        assert!(!all.is_down() && !mine.is_down());
+    }
+}

@@ -59,7 +59,7 @@ impl<C: Clock> Shared<C> {
             let mut enrolled = false;
             let done = agents.compute(Arc::clone(agent), |known| {
                 enrolled = false;
-                let Some(known) = known.filter(|known| known.down().is_none()) else { return Step::Keep };
+                let Some(known) = known.filter(|known| known.is_settled()) else { return Step::Keep };
                 enrolled = true;
                 Step::Put(Agent { principal: Some(Arc::clone(&joined)), ..known.clone() })
             });

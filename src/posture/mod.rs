@@ -170,9 +170,10 @@ impl<C: Clock> PostureMachine<C> {
             };
             let done = shared.write(&request.agent, trims, |known| {
                 Ok(match &verdict {
-                    Some((refusal, reason, by)) => {
+                    Some((refusal, reason, by)) if refusal.still_fits(known, request.from) => {
                         Draft::done(request, at).refused(*refusal, Arc::clone(reason), by.clone())
                     }
+                    Some(_) => superseded(),
                     None if !standing.still_holds(known, || shared.everyone()) => superseded(),
                     None => Draft::done(request, at),
                 })
@@ -222,7 +223,8 @@ impl<C: Clock> PostureMachine<C> {
     }
 
     /// Takes many agents down to level 1 at one instant, and returns how many known ones that were: exactly, but for those
-    /// that come, go, or are taken down by another call at that very moment. That instant does not depend on how many there
+    /// that come, go, or are taken down by another call at that very moment, and one more for each such call for the same
+    /// principal. That instant does not depend on how many there
     /// are; the call then walks over all agents and enters it into their histories. Lock-free, O(known agents).
     ///
     /// For everyone, unknown agents are at level 1 from then on as well, and latched if that is ordered, until

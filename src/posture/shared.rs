@@ -170,7 +170,7 @@ impl<C: Clock> Shared<C> {
             let mut decided = None;
             let done = agents.compute(Arc::clone(name), |known| {
                 decided = None;
-                let Some(agent) = known.filter(|known| known.down().is_none()) else { return Step::Keep };
+                let Some(agent) = known.filter(|known| known.is_settled()) else { return Step::Keep };
                 match decide(agent) {
                     Err(refused) => {
                         decided = Some(Err(refused));

@@ -151,7 +151,8 @@ pub enum Refusal {
     Latched,
     /// A guard did not let it pass.
     Guarded,
-    /// Another change of the agent, or an emergency, came between the decision and its effect.
+    /// Another change of the agent, or an emergency, came between the decision and its effect. For an agent that was not
+    /// known, so did any change of what unknown agents are, and any agent that was forgotten. Ask again.
     Superseded,
 }
 

@@ -28,15 +28,14 @@
 //! # Ordering pairs
 //!
 //! - P1 a slot is filled (Release) and read (Acquire): a node's fields before any reader that meets it.
-//!   Models: `map_insert_get`, `map_replace_get_never_misses`.
 //! - P8 the turn moves on (Release) after its slot was seen filled, and is read (Acquire) before the slots: who has the
 //!   turn sees every entry that came before it. A removal reads the turn (Acquire) after it saw (Acquire) the entry, which
 //!   was inserted under the turn, so its stamp is not below that one's version, and before it looks whether the entry is
-//!   still there. Models:
-//!   `map_insert_insert_of_one_key_keeps_one`, `map_insert_under_a_turn_that_has_moved_on`,
-//!   `map_insert_remove_insert_by_three_threads_keeps_one`, `map_insert_decided_before_its_slot_was_filled_and_freed`.
+//!   still there.
 //! - P9 a line is settled, or said to have moved (Release), after the slots are filled that stand for it, and both are
-//!   read (Acquire) before those. Models: `map_grow_insert_get`, `map_grow_remove`, `map_grow_chain_remove`.
+//!   read (Acquire) before those.
+//!
+//! The models that break without them: `docs/mutations.md`.
 
 use super::epoch::{self, Guard};
 use super::word::{TAG, Turn, Word};
@@ -327,7 +326,7 @@ impl<N> Line<N> {
     /// again.
     pub(super) fn extend(slot: &AtomicPtr<N>, word: Word<N>) {
         let line = epoch::alloc(Self::with(std::iter::once(word)));
-        // Release: publishes the line.
+        // Release: P1, of the line that it goes on to.
         if slot.compare_exchange(word.0, Word::chain(line).0, Ordering::Release, Ordering::Relaxed).is_err() {
             // SAFETY: never published (invariant 6).
             unsafe { epoch::dealloc(line) }
@@ -408,13 +407,13 @@ impl<N> Line<N> {
 ///
 /// As for [`Line::freeze`].
 unsafe fn freeze_slot<N>(slot: &AtomicPtr<N>, goes_up: impl Fn(&N) -> bool) -> Word<N> {
-    // Acquire: what is frozen is copied, and read to be copied to the right place.
+    // Acquire: P1. What is frozen is copied, and read to be copied to the right place.
     let mut word = Word(slot.load(Ordering::Acquire));
     while !word.is_frozen() {
         // SAFETY: an entry of the line, which was not frozen yet (the caller's promise).
         let upwards = word.is_entry() && goes_up(unsafe { epoch::deref(word.node()) });
         let frozen = if upwards { word.frozen_upwards() } else { word.frozen() };
-        // AcqRel: publishes again what another thread published; Acquire as above.
+        // AcqRel: P1, publishes again what another thread published; Acquire as above.
         match slot.compare_exchange(word.0, frozen.0, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => return frozen,
             Err(now) => word = Word(now),

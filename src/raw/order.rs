@@ -24,9 +24,9 @@
 //! # Ordering pairs
 //!
 //! - P3 publish (Release) with claim (Acquire) on a cell: the claimant finds the entry in the index.
-//!   Model: `fifo_insert_evict`.
 //! - P4 a node's bits (Release) with the walk (Acquire): a child is unlinked only after its bit is seen set.
-//!   Model: `fifo_leaf_is_finished_while_it_is_in_use`.
+//!
+//! The models that break without them: `docs/mutations.md`.
 //!
 //! Memory: 8.4 bytes a number while its leaf lives; a leaf lives while one of its numbers does, so at worst 64 cells
 //! for one live number. All operations are lock-free and take at most eleven steps down.

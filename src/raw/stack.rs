@@ -7,7 +7,7 @@
 //! An item that was popped may be pushed onto *another* stack, never onto one it was on: that, and the epoch, is what
 //! makes the compare-exchange of [`Stack::pop`] safe from ABA.
 //!
-//! Ordering pair P2: `push` (Release) with `top` (Acquire): the item's fields. Model: `deadline_add_sweep`.
+//! Ordering pair P2: `push` (Release) with `top` (Acquire): the item's fields (`docs/mutations.md` has its models).
 
 use super::epoch::{self, Guard};
 use super::link::{Link, Tagged};

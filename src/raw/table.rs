@@ -6,8 +6,8 @@
 //! # Growth
 //!
 //! A shard grows when an insert finds its line full and the lines around it well filled, or many of them full before; a line
-//! that is full alone goes on elsewhere. It doubles: a new array of zeroes, *unsettled* lines, becomes the shard's, with the old one behind it. Line `b`
-//! then splits into `b` and `b + old length`, which get entries from nowhere else:
+//! that is full alone goes on elsewhere. It doubles: a new array of zeroes, *unsettled* lines, becomes the shard's, with the
+//! old one behind it. Line `b` then splits into `b` and `b + old length`, which get entries from nowhere else:
 //!
 //! 1. every slot of the old line is frozen, in whatever state it is;
 //! 2. the two new lines are filled with its entries, each slot from 0 by compare-exchange. What goes where follows from
@@ -167,7 +167,7 @@ impl<K, V> Lines<K, V> {
 
     /// The lines before, if some of them may not have moved.
     fn prev<'g>(&self, _guard: &'g Guard) -> Option<&'g Self> {
-        // Acquire: without lines before, all of these are settled.
+        // Acquire: P12. Without lines before, all of these are settled.
         let prev = self.prev.load(Ordering::Acquire);
         // SAFETY: loaded under the guard from the lines that it is reachable from (invariant 2).
         (!prev.is_null()).then(|| unsafe { epoch::deref(prev) })
@@ -258,7 +258,7 @@ impl<K, V, S> Table<K, V, S> {
 
     #[inline]
     fn lines<'g>(&self, shard: &AtomicPtr<Lines<K, V>>, _guard: &'g Guard) -> &'g Lines<K, V> {
-        // Acquire: P1, of the lines.
+        // Acquire: P10.
         // SAFETY: never null, and loaded under the guard (invariant 1).
         unsafe { epoch::deref(shard.load(Ordering::Acquire)) }
     }
@@ -356,7 +356,7 @@ impl<K: Hash, V, S: BuildHasher> Table<K, V, S> {
             return true;
         }
         let new = epoch::alloc(Lines::unsettled(lines.len * 2, old));
-        // Release: publishes the lines. On failure, another thread has grown it.
+        // Release: P10. On failure, another thread has grown it.
         if self.shard(hash).compare_exchange(old, new, Ordering::Release, Ordering::Relaxed).is_err() {
             // SAFETY: never published (invariant 6).
             unsafe { epoch::dealloc(new) }
@@ -389,16 +389,16 @@ impl<K: Hash, V, S: BuildHasher> Table<K, V, S> {
     fn help(&self, lines: &Lines<K, V>, guard: &Guard) {
         for _ in 0..STEPS {
             let Some(prev) = lines.prev(guard) else { return };
-            // Acquire: the lines below have moved.
+            // Acquire: P11. The lines below have moved.
             let at = lines.moved.load(Ordering::Acquire);
             if at < prev.len as u64 {
                 self.settle(lines, at, guard);
-                // Release: the line has moved. Relaxed on failure: another thread moved it.
+                // Release: P11. The line has moved. Relaxed on failure: another thread moved it.
                 let _ = lines.moved.compare_exchange(at, at + 1, Ordering::AcqRel, Ordering::Relaxed);
                 continue;
             }
             let prev = ptr::from_ref(prev).cast_mut();
-            // Release: all lines are settled. The pointer that was there may free them; one made from a reference may not.
+            // Release: P12. All lines are settled. The pointer that was there may free them; one made from a reference may not.
             if let Ok(old) = lines.prev.compare_exchange(prev, ptr::null_mut(), Ordering::Release, Ordering::Relaxed) {
                 // SAFETY: unlinked by us alone (invariant 3).
                 unsafe { guard.retire(old) };

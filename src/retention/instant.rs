@@ -11,7 +11,8 @@ const DAY: i64 = 86_400;
 const EPOCH: i64 = 719_468;
 
 /// The instant that an ISO 8601 or RFC 3339 text names: a date, or a date and a time of day, with an offset from UTC or
-/// `Z`; without one it is read as UTC. Digits after the ninth of a second are dropped.
+/// `Z`; without one it is read as UTC. Digits after the ninth of a second are dropped. Of fractions there are those of a
+/// second, none of a minute or an hour.
 ///
 /// None if it is anything else, no such instant, or outside of what a [`Timestamp`] can name (1970 to 2554).
 ///
@@ -35,14 +36,17 @@ pub fn parse_instant(text: &str) -> Option<Timestamp> {
     let mut nanos = 0;
     if !rest.0.is_empty() {
         let (hour, minute) = (rest.after(b"Tt ")?.number(2)?, rest.after(b":")?.number(2)?);
-        let second = if rest.skip(b":") { rest.number(2)? } else { 0 };
+        let mut second = 0;
+        if rest.skip(b":") {
+            second = rest.number(2)?;
+            if rest.skip(b".,") {
+                nanos = rest.fraction()?;
+            }
+        }
         if hour > 23 || minute > 59 || second > 59 {
             return None;
         }
         seconds += hour * HOUR + minute * MINUTE + second;
-        if rest.skip(b".,") {
-            nanos = rest.fraction()?;
-        }
         seconds -= rest.offset()?;
     }
     let nanos = u64::try_from(seconds).ok()?.checked_mul(1_000_000_000)?.checked_add(nanos)?;
@@ -173,6 +177,7 @@ mod tests {
             "2026-03-01T12:60:00Z",
             "2026-03-01T12:00:60Z",
             "2026-03-01T12:00:00.Z",
+            "2026-03-01T12:00.5Z",
             "2026-03-01T12:00:00+24:00",
             "2026-03-01T12:00:00+1:00",
             "2026-03-01T12:00:00+01:0",

@@ -204,8 +204,9 @@ impl<I: Hash + Eq + Clone + Send + Sync + 'static, C: Clock> MemoryTiers<I, C> {
         let counted = shared.distilled_bytes.hold(bytes).ok_or_else(full)?;
         let before = self.replace(id, |held| {
             held.raw.as_ref().ok_or(TierError::Evicted)?;
-            let session = RawSession { analyzed_at: Some(now), ..held.session.clone() };
-            Ok(Held { session, distilled: Some(Arc::clone(&distilled)), ..held.clone() })
+            held.session.analyzed_at = Some(now);
+            held.distilled = Some(Arc::clone(&distilled));
+            Ok(())
         })?;
         counted.keep();
         shared.distilled_bytes.give_back(before.distilled);
@@ -218,7 +219,10 @@ impl<I: Hash + Eq + Clone + Send + Sync + 'static, C: Clock> MemoryTiers<I, C> {
     ///
     /// [`TierError::NotFound`].
     pub fn set_pinned(&self, id: &I, pinned: bool) -> Result<(), TierError> {
-        let pin = |held: &Held<I>| Ok(Held { session: RawSession { pinned, ..held.session.clone() }, ..held.clone() });
+        let pin = |held: &mut Held<I>| {
+            held.session.pinned = pinned;
+            Ok(())
+        };
         self.replace(id, pin).map(drop)
     }
 
@@ -269,19 +273,19 @@ impl<I: Hash + Eq + Clone + Send + Sync + 'static, C: Clock> MemoryTiers<I, C> {
         self.len() == 0
     }
 
-    /// Replaces a session's entry by what `change` makes of it, in one exchange, and returns what the one before held.
-    fn replace(&self, id: &I, change: impl Fn(&Held<I>) -> Result<Held<I>, TierError>) -> Result<Bytes, TierError> {
+    /// Replaces a session's entry by what `change` makes of a copy, in one exchange, and returns what the one before held.
+    fn replace(&self, id: &I, change: impl Fn(&mut Held<I>) -> Result<(), TierError>) -> Result<Bytes, TierError> {
         let mut refused = TierError::NotFound;
         let sessions = self.shared.sessions.pin();
         let done = sessions.compute(id.clone(), |held| {
             refused = TierError::NotFound;
-            match held.map(&change) {
-                Some(Ok(changed)) => Step::Put(changed),
-                Some(Err(error)) => {
+            let Some(mut next) = held.cloned() else { return Step::Keep };
+            match change(&mut next) {
+                Ok(()) => Step::Put(next),
+                Err(error) => {
                     refused = error;
                     Step::Keep
                 }
-                None => Step::Keep,
             }
         });
         match (done.before, done.after) {
@@ -306,9 +310,9 @@ impl<I: Hash + Eq + Clone + Send + Sync + 'static, C: Clock> TieredStore for Mem
     fn evict_raw(&self, id: &I) -> Result<Option<u64>, Infallible> {
         let now = self.shared.clock.now();
         let evicted = self.replace(id, |held| {
-            held.raw.as_ref().ok_or(TierError::Evicted)?;
-            let session = RawSession { evicted_at: Some(now), ..held.session.clone() };
-            Ok(Held { session, raw: None, ..held.clone() })
+            held.raw.take().ok_or(TierError::Evicted)?;
+            held.session.evicted_at = Some(now);
+            Ok(())
         });
         let bytes = evicted.ok().map(|before| before.raw);
         self.shared.raw_bytes.give_back(bytes.unwrap_or(0));

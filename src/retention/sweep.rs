@@ -21,7 +21,7 @@ pub(super) struct Sweep<'s, S: TieredStore> {
 
 struct Candidate<I> {
     session: RawSession<I>,
-    /// Evicted, by this sweep or another.
+    /// Evicted, by this sweep or another, or not to be touched any more.
     gone: bool,
     /// Why it would be lost, if it must be.
     reason: LossReason,
@@ -72,13 +72,13 @@ impl<'s, S: TieredStore> Sweep<'s, S> {
     }
 
     /// Lists what there is. Where a reason is known why a session would be lost, it is kept.
-    fn list(&mut self, known: &HashMap<S::Id, LossReason>, otherwise: LossReason) -> Result<(), S::Error> {
+    fn list(&mut self, known: &HashMap<&S::Id, LossReason>, otherwise: LossReason) -> Result<(), S::Error> {
         let mut sessions = self.store.list_sessions()?;
         sessions.retain(|session| self.policy.concerns(session));
         // Stable: sessions of one key go as the store lists them.
         sessions.sort_by_key(RawSession::key);
         let candidate = |session: RawSession<S::Id>| {
-            let reason = known.get(&session.id).copied().unwrap_or(otherwise);
+            let reason = known.get(&&session.id).copied().unwrap_or(otherwise);
             Candidate { session, gone: false, reason }
         };
         self.sessions = sessions.into_iter().map(candidate).collect();
@@ -154,8 +154,10 @@ impl<'s, S: TieredStore> Sweep<'s, S> {
             match self.store.session(&id)? {
                 Some(session) if session.is_evictable() => {
                     self.report.overflow_analyzed.push(id.clone());
-                    self.sessions[at].session = session;
-                    if self.evict(at)?.is_some() {
+                    // It may have been pinned meanwhile.
+                    let may_go = self.policy.concerns(&session);
+                    self.sessions[at] = Candidate { session, gone: !may_go, ..self.sessions[at] };
+                    if may_go && self.evict(at)?.is_some() {
                         self.report.budget_evicted.push(id);
                     }
                 }
@@ -173,7 +175,8 @@ impl<'s, S: TieredStore> Sweep<'s, S> {
     /// While usage is over the hard cap, what was not analysed is lost.
     fn last_resort(&mut self, otherwise: LossReason) -> Result<(), S::Error> {
         // A fresh look: what others have analysed meanwhile need not be lost.
-        let known = self.sessions.drain(..).map(|candidate| (candidate.session.id, candidate.reason)).collect();
+        let before = std::mem::take(&mut self.sessions);
+        let known = before.iter().map(|candidate| (&candidate.session.id, candidate.reason)).collect();
         self.list(&known, otherwise)?;
         self.budget()?;
         let mut order: Vec<_> = (0..self.sessions.len()).collect();

@@ -13,8 +13,8 @@ pub enum WhenFull {
     /// Refuses it: the caller must not take the token for revoked.
     #[default]
     Refuse,
-    /// Revokes more: every token of its principal that was issued up to now, which takes one entry for all of them.
-    /// Only [`check_issued`](super::RevocationSet::check_issued) sees that.
+    /// Revokes more: every token of its principal that was issued up to now, or will be within the grace, which takes one
+    /// entry for all of them. Only [`check_issued`](super::RevocationSet::check_issued) sees that.
     Coarsen,
 }
 
@@ -94,7 +94,7 @@ pub enum Standing {
     Clear,
     /// Revoked, by itself or with its principal.
     Revoked,
-    /// Tracked, and past its expiry by the latest time that any sweep has seen.
+    /// Tracked, and past its expiry by the latest time that the set has seen.
     Expired,
     /// Not remembered, but the clock is behind what a sweep has forgotten, so that nobody can tell. Refuse.
     Unknown,
@@ -115,7 +115,8 @@ pub enum Revoked {
     Newly,
     /// It was revoked before.
     Already,
-    /// The set was full: every token of the principal that was issued up to now is revoked instead.
+    /// The set was full: every token of the principal that was issued up to now, or will be within the grace, is revoked
+    /// instead.
     Coarsened,
 }
 
@@ -167,6 +168,6 @@ pub struct RevocationStats {
     pub refused_full: u64,
     /// Revocations that covered more than was asked because the set was full.
     pub coarsened: u64,
-    /// The latest time that any sweep has seen.
+    /// The latest time that any call but a check has seen.
     pub high_water: Timestamp,
 }

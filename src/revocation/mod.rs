@@ -4,16 +4,16 @@
 //!
 //! A token that is *tracked* or *revoked* is one entry until its expiry plus a grace. An expiry that is re-stated counts
 //! only if it is later. What is revoked without having been tracked lives `max_token_life` from now at most, so that ids
-//! which nobody issued do not stay for ever. A principal's tracked tokens share a *cohort*; revoking the principal shuts the cohort, at one
-//! instant for all of them, and leaves a *cutoff* that covers what nobody tracked: any token issued up to then. A cutoff
-//! is dropped when no token that it covers can still be alive.
+//! which nobody issued do not stay for ever. A principal's tracked tokens share a *cohort*; revoking the principal shuts the
+//! cohort, at one instant for all of them, and leaves a *cutoff* that covers what nobody tracked: any token issued up to
+//! then. A cutoff is dropped when no token that it covers can still be alive.
 //!
 //! # Time
 //!
 //! Sweeps, registrations, revocations and checks share a high-water time, so that a clock that steps back does not put a
-//! cutoff before the tokens that were issued until then; checks read it, everything else raises it. A token is forgotten when `expires_at + grace <= high-water`. If the clock
-//! then steps back, so that a forgotten token might be alive by it, an id that is not remembered is
-//! [`Unknown`](Standing::Unknown), and not clear.
+//! cutoff before the tokens that were registered until then; checks read it, everything else raises it. A token is
+//! forgotten when `expires_at + grace <= high-water`. If the clock then steps back, so that a forgotten token might be alive
+//! by it, an id that is not remembered is [`Unknown`](Standing::Unknown), and not clear.
 //!
 //! # Progress
 //!
@@ -54,6 +54,7 @@ use shared::{Entry, Shared};
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What ids of tokens and principals are.
 pub trait Id: Hash + Eq + Clone + Send + Sync + 'static {}
@@ -130,7 +131,8 @@ impl<T: Id, P: Id, C: Clock> RevocationSet<T, P, C> {
     }
 
     /// As [`revoke`](Self::revoke), for a token whose principal is known: a full set that is to coarsen then revokes all
-    /// of the principal's tokens issued up to now.
+    /// of the principal's tokens issued up to now, and for a grace from now on: nobody knows when this one was issued, and
+    /// the clock that says so may be ahead.
     ///
     /// # Errors
     ///
@@ -140,7 +142,7 @@ impl<T: Id, P: Id, C: Clock> RevocationSet<T, P, C> {
             Err(refused) if self.shared.config.when_full == WhenFull::Coarsen => refused,
             done => return done,
         };
-        self.shared.revoke_principal(principal).map_err(|_| refused)?;
+        self.shared.revoke_principal(principal, self.shared.config.grace).map_err(|_| refused)?;
         if self.shared.coarsened.first() {
             let capacity = self.shared.config.capacity;
             tracing::warn!(capacity, "revocation set is full: revocations cover all of a principal's tokens");
@@ -159,14 +161,16 @@ impl<T: Id, P: Id, C: Clock> RevocationSet<T, P, C> {
     }
 
     /// Revokes all of a principal's tokens that were issued up to now, tracked or not, and returns how many tracked ones
-    /// that newly revoked (one that is being revoked by itself at that very moment may be counted too). Lock-free, O(1).
-    /// Tokens that are issued and tracked later start afresh.
+    /// that newly revoked (one that is being tracked or revoked by itself at that very moment may be counted once more).
+    /// Lock-free, O(1). Tokens that are issued and tracked later start afresh. Now is the latest time of this set's clock
+    /// that a call other than a check has seen: what an issuer whose clock is ahead of that dates later is covered only if
+    /// it was tracked.
     ///
     /// # Errors
     ///
     /// [`RevocationError::Full`] if there is no room for another cutoff: nothing is revoked.
     pub fn revoke_principal(&self, principal: &P) -> Result<u64, RevocationError> {
-        self.shared.revoke_principal(principal)
+        self.shared.revoke_principal(principal, Duration::ZERO)
     }
 
     /// Pins this thread and reads the clock, for checks that belong together. Lock-free.

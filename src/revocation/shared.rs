@@ -10,6 +10,7 @@ use crate::map::{ShardedMap, Step};
 use crate::room::{Hold, find_room};
 use crate::sync::Counter;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Entries that a full set looks at in one go, before it looks again whether there is room.
 const SWEEP_STEP: usize = 256;
@@ -199,18 +200,19 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
         true
     }
 
-    pub(super) fn revoke_principal(&self, principal: &P) -> Result<u64, RevocationError> {
+    /// Revokes what a principal has, with a cutoff that is so far `ahead` of now.
+    pub(super) fn revoke_principal(&self, principal: &P, ahead: Duration) -> Result<u64, RevocationError> {
         // A place for a cutoff, and what the queue is to ask about: the user's code runs before anything takes effect.
         let mut seat = None;
         loop {
-            let now = self.now();
+            let covered = self.now().saturating_add(ahead);
             let principals = self.principals.pin();
             // The cohort stays until it is shut: another call that came and found none would return too early.
             let done = principals.compute(principal.clone(), |known| {
                 let cohort = known.and_then(|known| known.cohort.clone());
                 match known.and_then(|known| known.cutoff) {
-                    Some(cutoff) => Step::Put(Principal { cohort, cutoff: Some(now.max(cutoff)) }),
-                    None if seat.is_some() => Step::Put(Principal { cohort, cutoff: Some(now) }),
+                    Some(cutoff) => Step::Put(Principal { cohort, cutoff: Some(covered.max(cutoff)) }),
+                    None if seat.is_some() => Step::Put(Principal { cohort, cutoff: Some(covered) }),
                     None => Step::Keep,
                 }
             });
@@ -220,7 +222,7 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
                     continue;
                 };
                 place.keep();
-                self.queue.add(Subject::Cutoff(principal), self.cutoff_end(now));
+                self.queue.add(Subject::Cutoff(principal), self.cutoff_end(covered));
             }
             let cohort = done.before.and_then(|known| known.cohort.as_ref());
             let newly = cohort.and_then(|cohort| cohort.members.shut(Status::Closed).ok());

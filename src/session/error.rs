@@ -59,7 +59,8 @@ pub enum SessionError {
         /// The cap per agent.
         max: u64,
     },
-    /// The store holds as many sessions as it may, none of them expired or closed.
+    /// The store holds as many sessions as it may, none of them closed, or expired by the latest time that a creation, a
+    /// close or a sweep has seen.
     #[error("session store is full")]
     Full {
         /// The store's capacity.

@@ -107,7 +107,8 @@ pub struct SessionInfo {
     pub request: Arc<SessionRequest>,
 }
 
-/// A [`SessionStore`] in numbers. Each is exact when nothing moves.
+/// A [`SessionStore`] in numbers. Each is exact when nothing moves, but for what
+/// [`close_for_agent`](SessionStore::close_for_agent) counted of sessions that were on their way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionStats {
@@ -315,8 +316,8 @@ impl<C: Clock> SessionStore<C> {
     }
 
     /// Closes all active sessions of an agent at one instant, and returns how many there were (one that is being closed
-    /// by itself, or is only being created, at that very moment may be counted too). That instant does not
-    /// depend on how many there are; the call then walks over the agent's sessions to have them swept.
+    /// by itself, that expires, or that is only being created, at that very moment may be counted too). That instant does
+    /// not depend on how many there are; the call then walks over the agent's sessions to have them swept.
     pub fn close_for_agent(&self, agent: &Uuid) -> u64 {
         let shared = &*self.shared;
         let now = shared.now();

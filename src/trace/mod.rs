@@ -132,13 +132,14 @@ impl<R: Record> TraceStore<R> {
     /// All records, oldest first. O(n log n), weakly consistent, never more than the cap.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<R>> {
-        self.records.snapshot().into_iter().map(|(_, _, record)| record).collect()
+        self.records.entries(|_, record| Arc::clone(record)).into_iter().map(|(_, record)| record).collect()
     }
 
     /// The last `n` records, newest first. O(n log n) in the number of records held.
     #[must_use]
     pub fn latest(&self, n: usize) -> Vec<Arc<R>> {
-        self.records.snapshot().into_iter().rev().take(n).map(|(_, _, record)| record).collect()
+        let all = self.records.entries(|_, record| Arc::clone(record));
+        all.into_iter().rev().take(n).map(|(_, record)| record).collect()
     }
 
     /// The store in numbers.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use tollgate::clock::{Clock, ManualClock, Timestamp};
@@ -29,13 +29,7 @@ struct State {
     next: AtomicU64,
     alive: Mutex<HashSet<u64>>,
     dropped_twice: AtomicU64,
-    /// Whether it was a `Drop` that panicked.
-    blown_by_drop: AtomicBool,
 }
-
-/// Values that may leak when a `Drop` panics: what a function was to return is not dropped if one of its locals panics
-/// then (rust-lang/rust#47949). As many as are in the report of a sweep.
-const RETURNED: usize = 4;
 
 impl Fuse {
     /// A call of user code.
@@ -82,9 +76,7 @@ impl Fuse {
     /// Every value was dropped, once, when the garbage is gone.
     pub(crate) fn assert_burnt_out(&self) {
         collect_until(|| self.alive().is_empty());
-        let most = if self.0.blown_by_drop.load(Ordering::Relaxed) { RETURNED } else { 0 };
-        let leaked = self.alive().len();
-        assert!(leaked <= most, "{leaked} values leaked");
+        assert_eq!(self.alive().len(), 0, "values leaked");
         assert_eq!(self.0.dropped_twice.load(Ordering::Relaxed), 0, "values dropped twice");
     }
 }
@@ -204,8 +196,6 @@ impl Drop for Piece {
         if !self.name.fuse.alive().remove(&self.number) {
             self.name.fuse.0.dropped_twice.fetch_add(1, Ordering::Relaxed);
         }
-        let state = Arc::clone(&self.name.fuse.0);
-        state.blown_by_drop.fetch_or(state.left.load(Ordering::Relaxed) == 1, Ordering::Relaxed);
         self.burn();
     }
 }

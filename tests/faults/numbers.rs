@@ -1,5 +1,6 @@
 //! Zero, 2^64 - 1 and what is next to them, wherever a number is taken: a typed error or the right answer, and no overflow.
 
+use std::convert::Infallible;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -409,7 +410,46 @@ fn postures() {
     }
 }
 
+/// A store of the user's with two sessions, which answers with these numbers whatever it is asked.
+struct Says {
+    held: u64,
+    freed: u64,
+}
+
+impl TieredStore for Says {
+    type Id = u8;
+    type Error = Infallible;
+
+    fn list_sessions(&self) -> Result<Vec<RawSession<u8>>, Infallible> {
+        Ok([1, 2].map(|id| RawSession::new(id, self.held)).to_vec())
+    }
+
+    fn evict_raw(&self, _: &u8) -> Result<Option<u64>, Infallible> {
+        Ok(Some(self.freed))
+    }
+
+    fn tier1_usage_bytes(&self) -> Result<u64, Infallible> {
+        Ok(self.held)
+    }
+
+    fn tier2_usage_bytes(&self) -> Result<u64, Infallible> {
+        Ok(self.held)
+    }
+}
+
+fn stores_of_users() {
+    for (held, (freed, hard)) in pairs(NUMBERS, pairs(NUMBERS, NUMBERS)) {
+        let config = RetentionConfig::new().soft_cap(hard).hard_cap(hard).tier2_cap(1).largest_first(true);
+        let Ok(policy) = RetentionPolicy::new(config) else { continue };
+        let report = sweep(&Says { held, freed }, &policy, None, Timestamp::MAX);
+        assert_eq!((report.final_usage_bytes, report.over_hard_cap), (held, held > hard));
+        assert_eq!(report.bytes_freed, if held > hard { freed.saturating_mul(2) } else { 0 });
+        assert_eq!((report.lost_data(), report.tier2_over_cap), (held > hard, held > 1));
+    }
+}
+
 fn retention() {
+    stores_of_users();
     for (soft, (hard, age)) in pairs(NUMBERS, pairs(NUMBERS, durations())) {
         for tier2 in [0, 1, u64::MAX] {
             let config = RetentionConfig::new().soft_cap(soft).hard_cap(hard).max_age(age).tier2_cap(tier2);

@@ -2,7 +2,7 @@
 
 use super::list::{EXEMPT, Fate, SOURCES};
 use super::{Tried, all, models, table};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -19,13 +19,15 @@ pub(super) fn gaps(root: &Path) -> Tried<Vec<String>> {
         for model in it.mutation.fate.models().iter().filter(|model| !known.contains_key(**model)) {
             gaps.push(format!("{id}: there is no model {model}"));
         }
-        if matches!(it.mutation.fate, Fate::Breaks([]) | Fate::Survives([], _)) {
+        if matches!(it.mutation.fate, Fate::Breaks([]) | Fate::Survives([], _) | Fate::Fails([], ..)) {
             gaps.push(format!("{id}: names no model"));
         }
     }
     let mut sources = Vec::new();
     collect(&root.join("src"), &mut sources)?;
     sources.sort();
+    gaps.extend(missing_tests(&sources)?);
+    gaps.extend(unknown_pairs(&fs::read_to_string(root.join("ARCHITECTURE.md"))?));
     let mut seen = HashSet::new();
     for path in sources {
         let file = path.strip_prefix(root)?.to_string_lossy().replace('\\', "/");
@@ -44,6 +46,33 @@ pub(super) fn stale(root: &Path) -> Tried<Option<String>> {
     let shown = fs::read_to_string(root.join(table::PAGE))?;
     let stale = shown != table::markdown(root)?;
     Ok(stale.then(|| format!("{} is not what `stress mutate --table` prints", table::PAGE)))
+}
+
+/// Tests that mutations are said to fail, and that are not there.
+fn missing_tests(sources: &[PathBuf]) -> Tried<Vec<String>> {
+    let texts: Vec<_> = sources.iter().map(fs::read_to_string).collect::<Result<_, _>>()?;
+    let is_there = |test: &str| texts.iter().any(|text| text.contains(&format!("#[test]\n    fn {test}()")));
+    let mut missing = Vec::new();
+    for it in all() {
+        match it.mutation.fate {
+            Fate::Fails(_, _, test) if !is_there(test) => {
+                missing.push(format!("{}: there is no test {test}", it.mutation.id));
+            }
+            _ => {}
+        }
+    }
+    Ok(missing)
+}
+
+/// Pairs that only one of the list and the architecture's table has.
+fn unknown_pairs(architecture: &str) -> Vec<String> {
+    let number = |line: &str| line.strip_prefix("| P")?.split(' ').next()?.parse::<u32>().ok();
+    let (shown, listed): (BTreeSet<_>, BTreeSet<_>) =
+        (architecture.lines().filter_map(number).collect(), table::pairs().into_keys().collect());
+    shown
+        .symmetric_difference(&listed)
+        .map(|pair| format!("P{pair} is not both listed and in ARCHITECTURE.md"))
+        .collect()
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Tried<()> {

@@ -35,6 +35,8 @@ pub(super) enum Fate {
     Breaks(&'static [&'static str]),
     /// These pass, as all do, and this is why.
     Survives(&'static [&'static str], &'static str),
+    /// These pass, for this reason, and a test of the crate fails.
+    Fails(&'static [&'static str], &'static str, &'static str),
 }
 
 /// All of them.
@@ -90,7 +92,7 @@ impl Mutation {
 impl Fate {
     pub(super) fn models(&self) -> &'static [&'static str] {
         match self {
-            Self::Breaks(models) | Self::Survives(models, _) => models,
+            Self::Breaks(models) | Self::Survives(models, _) | Self::Fails(models, ..) => models,
         }
     }
 }

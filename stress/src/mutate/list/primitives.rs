@@ -25,7 +25,7 @@ pub(super) const FIFO_EVICT: Source = Source {
         },
         Mutation {
             id: "fifo-pop-tail",
-            what: "whether the first number was handed out",
+            what: "whether the first number was handed out (P5)",
             find: "if seq >= self.tail.load(«Ordering::Acquire»)",
             with: "Ordering::Relaxed",
             fate: Fate::Survives(
@@ -42,7 +42,7 @@ pub(super) const FIFO_EVICT: Source = Source {
         },
         Mutation {
             id: "fifo-evict-tail",
-            what: "whether the first number was handed out",
+            what: "whether the first number was handed out (P5)",
             find: "if seq < self.tail.load(«Ordering::Acquire»)",
             with: "Ordering::Relaxed",
             fate: Fate::Survives(

@@ -7,14 +7,14 @@ pub(super) const TABLE: Source = Source {
     mutations: &[
         Mutation {
             id: "table-prev-read",
-            what: "the lines before",
+            what: "the lines before (P12)",
             find: "self.prev.load(«Ordering::Acquire»)",
             with: "Ordering::Relaxed",
             fate: Fate::Breaks(&["map_grow_insert_insert_get_without_the_lines_before"]),
         },
         Mutation {
             id: "table-lines-read",
-            what: "the lines of a shard (P1)",
+            what: "the lines of a shard (P10)",
             find: "shard.load(«Ordering::Acquire»)",
             with: "Ordering::Relaxed",
             fate: Fate::Breaks(&["map_grow_iterate_meets_a_key_once"]),
@@ -31,7 +31,7 @@ pub(super) const TABLE: Source = Source {
         },
         Mutation {
             id: "table-grow",
-            what: "a shard's new lines",
+            what: "a shard's new lines (P10)",
             find: ".compare_exchange(old, new, «Ordering::Release»",
             with: "Ordering::Relaxed",
             fate: Fate::Breaks(&["map_grow_iterate_meets_a_key_once"]),
@@ -55,28 +55,28 @@ pub(super) const TABLE: Source = Source {
         },
         Mutation {
             id: "table-count-read",
-            what: "how many lines have moved",
+            what: "how many lines have moved (P11)",
             find: "lines.moved.load(«Ordering::Acquire»)",
             with: "Ordering::Relaxed",
             fate: Fate::Breaks(&["map_grow_insert_insert_gives_up_the_lines_before_get"]),
         },
         Mutation {
             id: "table-retire-early",
-            what: "the lines before are retired though some have not moved",
+            what: "the lines before are retired though some have not moved (P11)",
             find: "if «at < prev.len as u64» {",
             with: "false",
             fate: Fate::Breaks(&["map_grow_insert_insert_gives_up_the_lines_before_get"]),
         },
         Mutation {
             id: "table-count-to-acquire",
-            what: "one more line has moved",
+            what: "one more line has moved (P11)",
             find: "compare_exchange(at, at + 1, «Ordering::AcqRel»",
             with: "Ordering::Acquire",
             fate: Fate::Breaks(&["map_grow_insert_insert_gives_up_the_lines_before_get"]),
         },
         Mutation {
             id: "table-count-to-release",
-            what: "one more line has moved",
+            what: "one more line has moved (P11)",
             find: "compare_exchange(at, at + 1, «Ordering::AcqRel»",
             with: "Ordering::Release",
             fate: Fate::Survives(
@@ -86,7 +86,7 @@ pub(super) const TABLE: Source = Source {
         },
         Mutation {
             id: "table-drop-prev",
-            what: "the lines before are given up",
+            what: "the lines before are given up (P12)",
             find: "compare_exchange(prev, ptr::null_mut(), «Ordering::Release»",
             with: "Ordering::Relaxed",
             fate: Fate::Breaks(&["map_grow_insert_insert_get_without_the_lines_before"]),

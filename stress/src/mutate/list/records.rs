@@ -126,6 +126,17 @@ pub(super) const POSTURE_AGENT: Source = Source {
     file: "src/posture/agent.rs",
     mutations: &[
         Mutation {
+            id: "posture-changed-unconfirmed",
+            what: "an agent is changed that was forgotten and inserted since it was confirmed",
+            find: "«self.birth.is_none()» && self.down().is_none()",
+            with: "true",
+            fate: Fate::Fails(
+                &["insert_set_posture_emergency_of_another"],
+                "it takes two looks and an exchange of one call, and a whole other life of the agent between them",
+                "an_agent_is_settled_once_it_is_confirmed_and_until_it_is_taken_down",
+            ),
+        },
+        Mutation {
             id: "posture-decided-stale",
             what: "a transition that was decided on a stranger is carried out on whoever it is by now",
             find: "let is_unchanged = «agent.changed == 0 && (agent.posture, agent.latched) == (self.posture, self.latched)»;",
@@ -189,9 +200,10 @@ pub(super) const POSTURE_MANY: Source = Source {
             what: "an agent is confirmed that came to be known anew since it was looked at",
             find: "let same = same && «known.born == seen.born» &&",
             with: "true",
-            fate: Fate::Survives(
+            fate: Fate::Fails(
                 &["emergency_of_an_unknown_agent_insert"],
-                "no model: it takes three threads, and an agent that is forgotten between a look and its exchange",
+                "it takes three threads, and an agent that is forgotten between a look and its exchange",
+                "an_agent_is_confirmed_as_it_was_looked_at_and_not_as_it_came_back",
             ),
         },
         Mutation {
@@ -199,9 +211,10 @@ pub(super) const POSTURE_MANY: Source = Source {
             what: "or has followed everyone since",
             find: "&& «Arc::ptr_eq(&known.all, &seen.all)»;",
             with: "true",
-            fate: Fate::Survives(
+            fate: Fate::Fails(
                 &["insert_downgrade_all"],
-                "no model: it takes two downgrades of everyone, and an agent between them that has not been confirmed",
+                "it takes two downgrades of everyone, and an agent between them that has not been confirmed",
+                "an_agent_is_confirmed_as_it_was_looked_at_and_not_as_it_came_back",
             ),
         },
         Mutation {
@@ -216,9 +229,10 @@ pub(super) const POSTURE_MANY: Source = Source {
             what: "a cohort is renewed that another thread has renewed",
             find: "Some(current) if «Arc::ptr_eq(current, down)» =>",
             with: "true",
-            fate: Fate::Survives(
+            fate: Fate::Fails(
                 &["enroll_downgrade_of_its_principal"],
-                "no model: a cohort has to be taken down, given up and made anew between a look and its exchange",
+                "a cohort has to be taken down, given up and made anew between a look and its exchange",
+                "who_renews_a_cohort_late_leaves_the_one_that_came_after",
             ),
         },
         Mutation {
@@ -237,8 +251,8 @@ pub(super) const POSTURE_MEMBERS: Source = Source {
         Mutation {
             id: "posture-enroll-down",
             what: "an agent is enrolled that was taken down",
-            find: "let Some(known) = known.filter(|known| «known.down().is_none()») else { return Step::Keep };\n                enrolled",
-            with: "true",
+            find: "let Some(known) = known.filter(|known| «known.is_settled()») else { return Step::Keep };\n                enrolled",
+            with: "known.birth.is_none()",
             fate: Fate::Survives(
                 &["enroll_downgrade_of_its_principal", "enroll_elsewhere_downgrade_of_its_principal"],
                 "the cohort could be taken down between this question and the exchange, and nobody has answered for it then",
@@ -311,13 +325,22 @@ pub(super) const POSTURE_MEMBERS: Source = Source {
 
 pub(super) const POSTURE: Source = Source {
     file: "src/posture/mod.rs",
-    mutations: &[Mutation {
-        id: "posture-decided-before",
-        what: "a transition is carried out on what has changed since",
-        find: "None if «!standing.still_holds(known, || shared.everyone())» =>",
-        with: "false",
-        fate: Fate::Breaks(&["transition_transition_from_one_posture"]),
-    }],
+    mutations: &[
+        Mutation {
+            id: "posture-refused-stale",
+            what: "a refusal is recorded though its reason has gone",
+            find: "«refusal.still_fits(known, request.from)»",
+            with: "true",
+            fate: Fate::Breaks(&["transition_set_posture_is_refused_for_what_was"]),
+        },
+        Mutation {
+            id: "posture-decided-before",
+            what: "a transition is carried out on what has changed since",
+            find: "None if «!standing.still_holds(known, || shared.everyone())» =>",
+            with: "false",
+            fate: Fate::Breaks(&["transition_transition_from_one_posture"]),
+        },
+    ],
 };
 
 pub(super) const POSTURE_SHARED: Source = Source {
@@ -361,8 +384,8 @@ pub(super) const POSTURE_SHARED: Source = Source {
         Mutation {
             id: "posture-write-down",
             what: "a change is made on an agent that was taken down",
-            find: "let Some(agent) = known.filter(|known| «known.down().is_none()») else { return Step::Keep };\n                match decide",
-            with: "true",
+            find: "let Some(agent) = known.filter(|known| «known.is_settled()») else { return Step::Keep };\n                match decide",
+            with: "known.birth.is_none()",
             fate: Fate::Survives(
                 &["transition_downgrade_of_its_principal"],
                 "the cohort could be taken down between this question and the exchange, and the change counts as before it",
@@ -425,7 +448,7 @@ pub(super) const RETENTION_MEMORY: Source = Source {
         Mutation {
             id: "retention-analyse-gone",
             what: "an analysis is recorded of what was evicted",
-            find: "«held.raw.as_ref().ok_or(TierError::Evicted)?;»\n            let session = RawSession { analyzed_at",
+            find: "«held.raw.as_ref().ok_or(TierError::Evicted)?;»\n            held.session.analyzed_at",
             with: "",
             fate: Fate::Survives(
                 &["retention_evict_record_analysis"],
@@ -435,7 +458,7 @@ pub(super) const RETENTION_MEMORY: Source = Source {
         Mutation {
             id: "retention-evict-twice",
             what: "what was evicted is evicted again",
-            find: "«held.raw.as_ref().ok_or(TierError::Evicted)?;»\n            let session = RawSession { evicted_at",
+            find: "«held.raw.take().ok_or(TierError::Evicted)?;»\n            held.session.evicted_at",
             with: "",
             fate: Fate::Breaks(&["retention_sweep_sweep_loses_a_session_once"]),
         },
