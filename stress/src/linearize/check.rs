@@ -24,6 +24,11 @@ pub(super) trait Model: Clone + Eq + Hash + Debug {
     /// Whether the step changes no state whatever.
     fn is_read(step: &Self::Step) -> bool;
 
+    /// Whether the step changes nothing but what later steps of its own call go by.
+    fn is_private(step: &Self::Step) -> bool {
+        Self::is_read(step)
+    }
+
     /// The states that this one may turn into by what no answer tells of.
     fn hidden(&self) -> Vec<Self> {
         Vec::new()
@@ -97,8 +102,8 @@ pub(super) fn explained<M: Model>(start: &M, events: &[Event<M::Step>]) -> Resul
 ///
 /// A call cannot just be left out: what it wrote may be what another one read. So the history is cut only at instants at
 /// which no call was under way, where all the states that it can have come to are known; and of the piece that none of
-/// these states explains, only such steps are dropped as change no state: if an order explained the piece with one of them,
-/// the same order would explain it without.
+/// these states explains, only steps that change no state are dropped, and calls that change none for others: if an order
+/// explained the piece with one of them, the same order would explain it without.
 pub(super) fn explain<M: Model>(start: &M, mut events: Vec<Event<M::Step>>) -> String {
     // Stable, and the steps of a call have one start: they stay in their order.
     events.sort_by_key(|event| event.start);
@@ -107,7 +112,7 @@ pub(super) fn explain<M: Model>(start: &M, mut events: Vec<Event<M::Step>>) -> S
     while !rest.is_empty() {
         let (piece, after) = rest.split_at(until_quiet(rest));
         match ends(&states, piece, usize::MAX) {
-            Ok(ends) if ends.is_empty() => return render(&states, &without_reads(&states, piece.to_vec())),
+            Ok(ends) if ends.is_empty() => return render(&states, &without_reads(&states, piece)),
             Ok(ends) => states = ends.into_iter().collect(),
             Err(Undecided) => break,
         }
@@ -128,18 +133,33 @@ fn until_quiet<S>(events: &[Event<S>]) -> usize {
     quiet.unwrap_or(events.len())
 }
 
-fn without_reads<M: Model>(states: &[M], mut events: Vec<Event<M::Step>>) -> Vec<Event<M::Step>> {
+fn without_reads<M: Model>(states: &[M], events: &[Event<M::Step>]) -> Vec<Event<M::Step>> {
+    let mut left = events.to_vec();
     let mut at = 0;
-    while at < events.len() {
-        let event = events.remove(at);
-        let needless =
-            M::is_read(&event.step) && ends(states, &events, 1).is_ok_and(|ends: HashSet<M>| ends.is_empty());
-        if !needless {
-            events.insert(at, event);
+    while at < left.len() {
+        let call = |event: &Event<M::Step>| (event.thread, event.start) == (left[at].thread, left[at].start);
+        let is_private = left.iter().filter(|event| call(event)).all(|event| M::is_private(&event.step));
+        let without: Vec<_> = left.iter().filter(|event| !call(event)).cloned().collect();
+        if is_private && is_rejected(states, &without) {
+            left = without;
+        } else {
             at += 1;
         }
     }
-    events
+    // Of the calls that are left, such as a walk, steps that do not matter.
+    let mut at = 0;
+    while at < left.len() {
+        let event = left.remove(at);
+        if !M::is_read(&event.step) || !is_rejected(states, &left) {
+            left.insert(at, event);
+            at += 1;
+        }
+    }
+    left
+}
+
+fn is_rejected<M: Model>(states: &[M], events: &[Event<M::Step>]) -> bool {
+    ends(states, events, 1).is_ok_and(|ends: HashSet<M>| ends.is_empty())
 }
 
 fn render<M: Model>(states: &[M], events: &[Event<M::Step>]) -> String {
@@ -150,10 +170,15 @@ fn render<M: Model>(states: &[M], events: &[Event<M::Step>]) -> String {
     if states.len() > 4 {
         write!(text, "\n    or from {} other states", states.len() - 4).expect("a string takes it");
     }
-    for Event { thread, start, end, step } in events {
-        write!(text, "\n    thread {thread}  {start:>6} to {end:<6}  {step:?}").expect("a string takes it");
-    }
-    text
+    text + &lines(events)
+}
+
+/// A line for each event.
+pub(super) fn lines<S: Debug>(events: &[Event<S>]) -> String {
+    let line = |Event { thread, start, end, step }: &Event<S>| {
+        format!("\n    thread {thread}  {start:>6} to {end:<6}  {step:?}")
+    };
+    events.iter().map(line).collect()
 }
 
 /// Whether some order explains steps by thread, start and end.

@@ -3,13 +3,15 @@
 //! By its module an insert is not one instant: it takes a slot, evicts for it if there is none, and links its entry then.
 
 use super::check::Model;
-use super::record::{Key, Subject, pause};
+use super::record::{Key, Subject, hasher, pause};
 use crate::run::{Checked, broken};
 use fastrand::Rng;
 use std::cell::RefCell;
 use tollgate::fifo::{FifoMap, Reason};
 
 const KEYS: u64 = 5;
+/// How many a call evicts at most because they have even values.
+const LIMIT: usize = 2;
 
 thread_local! {
     /// What the listener heard in this thread's call.
@@ -27,7 +29,7 @@ pub(super) enum Op {
     Insert(u64, u64),
     Remove(u64),
     PopOldest,
-    /// Evicts at most two, as long as they have even values.
+    /// Evicts as long as values are even, up to the limit.
     EvictEven,
 }
 
@@ -41,6 +43,12 @@ pub(super) enum Step {
     Evict {
         key: u64,
         value: u64,
+    },
+    /// How many went in one call because they had even values, though they may have been replaced since they were judged;
+    /// and how many it said.
+    Evicted {
+        heard: usize,
+        said: usize,
     },
     Put {
         seq: u64,
@@ -104,6 +112,7 @@ impl Model for Queue {
                 let oldest = (!self.entries.is_empty()).then(|| self.entries.remove(0));
                 oldest.is_some_and(|(_, k, v)| (k, v) == (key, value))
             }
+            Step::Evicted { heard, said } => heard == said && said <= LIMIT,
             Step::Put { seq, key, value, replaced } => self.put((seq, key, value), replaced),
             Step::Leave => {
                 self.busy -= 1;
@@ -117,7 +126,10 @@ impl Model for Queue {
     }
 
     fn is_read(step: &Step) -> bool {
-        matches!(step, Step::Full | Step::Get(..) | Step::Remove(_, None) | Step::Empty | Step::Snapshot(_))
+        matches!(
+            step,
+            Step::Full | Step::Evicted { .. } | Step::Get(..) | Step::Remove(_, None) | Step::Empty | Step::Snapshot(_)
+        )
     }
 }
 
@@ -150,7 +162,7 @@ impl Subject for Fifo {
             pause();
             HEARD.with_borrow_mut(|heard| heard.push((key.0, *value)));
         };
-        let map = FifoMap::builder(cap as u64).listener(heard).build();
+        let map = FifoMap::builder(cap as u64).listener(heard).hasher(hasher(rng)).build();
         Ok(Self { map: map.or_else(broken)?, cap })
     }
 
@@ -185,13 +197,15 @@ impl Subject for Fifo {
                 HEARD.take();
             }
             Op::EvictEven => {
-                self.map.evict_while(2, |_, value| {
+                let said = self.map.evict_while(LIMIT, |_, value| {
                     pause();
                     value % 2 == 0
                 });
+                let heard = HEARD.take();
+                let evicted = Step::Evicted { heard: heard.len(), said };
                 steps.push(Step::Enter);
-                steps.extend(HEARD.take().into_iter().map(|(key, value)| Step::Evict { key, value }));
-                steps.push(Step::Leave);
+                steps.extend(heard.into_iter().map(|(key, value)| Step::Evict { key, value }));
+                steps.extend([evicted, Step::Leave]);
             }
         }
     }
@@ -232,6 +246,19 @@ mod tests {
         let filled = vec![(0, 0, 1, insert(0, &[])), (0, 2, 3, insert(1, &[]))];
         assert!(judged(2, [filled.clone(), vec![(1, 4, 5, insert(2, &[0]))]].concat()));
         assert!(!judged(2, [filled, vec![(1, 4, 5, insert(2, &[1]))]].concat()));
+    }
+
+    #[test]
+    fn rejects_more_than_the_limit_and_another_number_than_went() {
+        let filled = |keys: [u64; 3]| keys.map(|key| (0, 10 * key, 10 * key + 1, insert(key, &[]))).to_vec();
+        let swept = |keys: &[u64], said| {
+            let gone = keys.iter().map(|&key| Step::Evict { key, value: key });
+            let end = [Step::Evicted { heard: keys.len(), said }, Step::Leave];
+            vec![(1, 100, 101, [Step::Enter].into_iter().chain(gone).chain(end).collect())]
+        };
+        assert!(judged(3, [filled([2, 4, 6]), swept(&[2, 4], 2)].concat()));
+        assert!(!judged(3, [filled([2, 4, 6]), swept(&[2, 4, 6], 3)].concat()));
+        assert!(!judged(3, [filled([2, 4, 6]), swept(&[2, 4], 1)].concat()));
     }
 
     #[test]

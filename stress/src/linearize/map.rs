@@ -1,10 +1,9 @@
 //! The sharded map, key by key.
 
 use super::check::Model;
-use super::record::{Key, Subject, pause};
+use super::record::{Key, Subject, hasher, pause};
 use crate::run::Checked;
 use fastrand::Rng;
-use std::hash::RandomState;
 use tollgate::map::{ShardedMap, Step as Decision};
 
 /// Keys that all threads are after.
@@ -12,7 +11,7 @@ const HOT: u64 = 3;
 /// All keys. The cold ones make the table grow meanwhile.
 const KEYS: u64 = 24;
 
-pub(super) struct Map(ShardedMap<Key, u64, RandomState>);
+pub(super) struct Map(ShardedMap<Key, u64>);
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Op {
@@ -122,9 +121,9 @@ impl Subject for Map {
     type Model = Value;
     const CALLS: u64 = 40;
 
-    fn new(_: &mut Rng) -> Checked<Self> {
+    fn new(rng: &mut Rng) -> Checked<Self> {
         // One shard, which begins with a single line and grows in every window.
-        Ok(Self(ShardedMap::with_shards_and_hasher(1, RandomState::new())))
+        Ok(Self(ShardedMap::with_shards_and_hasher(1, hasher(rng))))
     }
 
     fn start(&self) -> Value {

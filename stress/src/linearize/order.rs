@@ -39,9 +39,10 @@ struct Record {
 pub(super) fn rounds(name: &'static str, seed: u64, threads: usize, time: Duration, report: &mut Report) -> Checked {
     let begun = start();
     while report.windows == 0 || begun.elapsed() < time {
-        let round = Round { name, seed, number: report.windows, threads };
+        let round = Round { name, seed, number: report.next, threads };
         let record = window(&round)?;
         report.windows += 1;
+        report.next += 1;
         report.histories += 1;
         report.calls += threads as u64 * CALLS;
         let overlapped = record.inserted.iter().filter(|(_, span)| span.end - span.start > 1).count();

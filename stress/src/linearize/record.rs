@@ -7,12 +7,14 @@
 //! hide behind it. Orderings are the model checker's task; what is looked for here is what hardware and scheduler do to
 //! whole operations.
 
-use super::check::{Event, Model};
+use super::check::{Event, Model, lines};
 use crate::run::{Checked, Round, broken, caught};
 use fastrand::Rng;
+use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
+use tollgate::hash::RandomState;
 
 /// Windows between two starts of threads.
 const WINDOWS: u64 = 64;
@@ -47,10 +49,15 @@ impl Hash for Key {
     }
 }
 
+/// Has the seed decide which keys share a line.
+pub(super) fn hasher(rng: &mut Rng) -> RandomState {
+    RandomState::with_seeds(rng.u64(..), rng.u64(..), rng.u64(..), rng.u64(..))
+}
+
 /// A structure under test.
 pub(super) trait Subject: Sync + Sized {
     /// One call, chosen before the window begins.
-    type Op: Copy + Send + Sync;
+    type Op: Copy + Debug + Send + Sync;
     /// What explains the answers.
     type Model: Model<Step: Send + Sync>;
 
@@ -85,6 +92,14 @@ struct Window<S: Subject> {
     plans: Vec<Vec<S::Op>>,
     arrived: AtomicUsize,
     ticks: AtomicU64,
+}
+
+/// What a thread did in a window.
+struct Lane<S: Subject> {
+    events: Events<S>,
+    /// The call that panicked, if one did: the thread makes no further ones, and goes on to the next window, where the
+    /// others wait for it.
+    failed: Option<String>,
 }
 
 /// What happened in a window.
@@ -122,22 +137,34 @@ impl<S: Subject> Window<S> {
         }
     }
 
-    fn work(&self, thread: usize) -> Events<S> {
+    fn work(&self, thread: usize) -> Lane<S> {
         let mut events = Vec::with_capacity(4 * self.plans[thread].len());
         let mut steps = Vec::with_capacity(16);
         for &op in &self.plans[thread] {
             pause();
             let start = self.tick();
-            self.subject.call(op, &mut steps);
+            let called = caught(|| {
+                self.subject.call(op, &mut steps);
+                Ok(())
+            });
             let end = self.tick();
+            if let Err(what) = called {
+                let failed = format!("thread {thread}, {start} to {end}, {op:?}: {what}");
+                return Lane { events, failed: Some(failed) };
+            }
             events.extend(steps.drain(..).map(|step| Event { thread, start, end, step }));
         }
-        events
+        Lane { events, failed: None }
     }
 
     /// The history of a window whose threads have ended.
-    fn finish(&self, lanes: Vec<Events<S>>) -> History<S> {
-        let mut events: Events<S> = lanes.into_iter().flatten().collect();
+    fn finish(&self, lanes: Vec<Lane<S>>) -> Checked<History<S>> {
+        let failed: Vec<_> = lanes.iter().filter_map(|lane| lane.failed.clone()).collect();
+        let mut events: Events<S> = lanes.into_iter().flat_map(|lane| lane.events).collect();
+        if !failed.is_empty() {
+            events.sort_by_key(|event| event.start);
+            return broken(format_args!("window {}: {}{}", self.number, failed.join("; "), lines(&events)));
+        }
         let mut intervals: Vec<_> = events.iter().map(|event| (event.start, event.end)).collect();
         intervals.dedup();
         let overlapped = intervals.iter().filter(|(start, end)| end - start > 1).count() as u64;
@@ -146,25 +173,20 @@ impl<S: Subject> Window<S> {
         self.subject.rest(&mut steps);
         events.extend(steps.into_iter().map(|step| Event { thread: 0, start, end, step }));
         let calls = self.plans.len() as u64 * S::CALLS;
-        History { window: self.number, start: self.subject.start(), events, calls, overlapped }
+        Ok(History { window: self.number, start: self.subject.start(), events, calls, overlapped })
     }
 }
 
-/// The histories of the windows from `first` on.
-pub(super) fn record<S: Subject>(
-    name: &'static str,
-    seed: u64,
-    threads: usize,
-    first: u64,
-) -> Checked<Vec<History<S>>> {
+/// The histories of the windows that are recorded with `some`.
+pub(super) fn record<S: Subject>(name: &'static str, seed: u64, threads: usize, some: u64) -> Checked<Vec<History<S>>> {
+    let first = some - some % WINDOWS;
     let window = |number| Window::<S>::new(&Round { name, seed, number, threads });
     let windows: Vec<_> = (first..first + WINDOWS).map(window).collect::<Checked<_>>()?;
-    // A thread that panics goes on to the next window, where the others wait for it.
     let work = |thread| {
         fastrand::seed(seed ^ first ^ thread as u64);
         let one = |window: &Window<S>| {
             window.enter();
-            caught(|| Ok(window.work(thread)))
+            window.work(thread)
         };
         windows.iter().map(one).collect::<Vec<_>>()
     };
@@ -174,9 +196,7 @@ pub(super) fn record<S: Subject>(
         threads.into_iter().map(|thread| thread.join().expect("it caught its panics")).collect()
     });
     let mut lanes: Vec<_> = lanes.into_iter().map(Vec::into_iter).collect();
-    let finish = |window: &Window<S>| {
-        let lanes: Checked<Vec<_>> = lanes.iter_mut().map(|lane| lane.next().expect("one a window")).collect();
-        lanes.map(|lanes| window.finish(lanes)).or_else(|what| broken(format_args!("window {}: {what}", window.number)))
-    };
+    let finish =
+        |window: &Window<S>| window.finish(lanes.iter_mut().map(|lane| lane.next().expect("one a window")).collect());
     windows.iter().map(finish).collect()
 }

@@ -37,11 +37,22 @@ pub(super) struct Revocations {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Op {
-    Track { token: usize, expires: u64 },
-    Revoke { token: usize, expires: u64 },
+    Track {
+        token: usize,
+        expires: u64,
+    },
+    /// With its principal named, or not.
+    Revoke {
+        token: usize,
+        expires: u64,
+        owned: bool,
+    },
     RevokePrincipal(usize),
     Check(usize),
-    CheckIssued { token: usize, issued: u64 },
+    CheckIssued {
+        token: usize,
+        issued: u64,
+    },
     Sweep,
     SetClock(u64),
 }
@@ -265,6 +276,10 @@ impl Model for Set {
         false
     }
 
+    fn is_private(step: &Step) -> bool {
+        matches!(step, Step::ReadClock | Step::LookForCutoff { .. } | Step::Lookup(_) | Step::Judge { .. })
+    }
+
     fn hidden(&self) -> Vec<Self> {
         let forget = |(forget, end): (usize, u64), what: fn(&mut Self, usize)| {
             let mut after = self.clone();
@@ -309,7 +324,7 @@ impl Subject for Revocations {
         let (token, expires) = (rng.usize(..TOKENS), now + rng.u64(..LIFE));
         match rng.u8(..64) {
             0..12 => Op::Track { token, expires },
-            12..20 => Op::Revoke { token, expires },
+            12..20 => Op::Revoke { token, expires, owned: rng.bool() },
             20..25 => Op::RevokePrincipal(token % PRINCIPALS),
             25..44 => Op::Check(token),
             44..52 => Op::CheckIssued { token, issued: now.saturating_sub(rng.u64(..LIFE)) },
@@ -329,8 +344,11 @@ impl Subject for Revocations {
                 steps.extend(read);
                 steps.extend([Step::Join(principal), Step::Track { token, expires }]);
             }
-            Op::Revoke { token, expires } => {
-                let answer = set.revoke(token, at(expires)).expect("there is room");
+            Op::Revoke { token, expires, owned } => {
+                let owner = token % PRINCIPALS;
+                let answer =
+                    if owned { set.revoke_owned(&owner, token, at(expires)) } else { set.revoke(token, at(expires)) };
+                let answer = answer.expect("there is room");
                 let revoke = Step::Revoke { token, expires };
                 steps.extend([Step::ReadClock, Step::Raise, revoke, Step::Revoked(answer)]);
             }

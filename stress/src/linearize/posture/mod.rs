@@ -2,8 +2,9 @@
 //!
 //! All agents are checked together, so that a downgrade of many has to be one instant. That an agent comes to be known is a
 //! hidden step of the call that needs it; so is taking strangers down for one that there is no room for, and taking down
-//! an agent that was counted with a principal that it was just leaving or joining. `restore_default` is left out: one that
-//! is only being entered at that moment may stay down.
+//! an agent that was counted with a principal that it was just leaving or joining. A downgrade of many counts whoever no
+//! other call is about; it may count more, by those that are only coming or going. `restore_default` is left out: one that is
+//! only being entered at that moment may stay down.
 
 mod model;
 
@@ -56,12 +57,13 @@ impl Postures {
         };
         let (found, seq) = (record.from, record.seq);
         steps.push(match record.refusal {
-            None | Some(Refusal::Superseded) => Step::Decided { agent, from },
+            None => Step::Decided { agent, from },
+            Some(Refusal::Superseded) => Step::Asked(agent),
             Some(refusal) => Step::Refused { agent, from, refusal },
         });
         steps.push(match record.refusal {
             None => done(agent, Kind::Transition, &record),
-            refusal => Step::Recorded { agent, from: found, seq, superseded: refusal == Some(Refusal::Superseded) },
+            Some(refusal) => Step::Recorded { agent, asked: from, from: found, seq, refusal },
         });
     }
 
@@ -139,13 +141,17 @@ impl Subject for Postures {
             Op::Emergency { agent, latch } => self.emergency(agent, latch, steps),
             Op::DowngradeAll { principal, latch } => {
                 let of = |principal: usize| Scope::Principal(PRINCIPALS[principal].into());
-                machine.downgrade_all(&principal.map_or(Scope::Everyone, of), &order(latch));
-                steps.push(Step::DowngradeAll { principal, latch });
+                let counted = machine.downgrade_all(&principal.map_or(Scope::Everyone, of), &order(latch));
+                steps.push(Step::Begin(Call::DowngradeAll { principal, certain: 0 }));
+                steps.extend([Step::DowngradeAll { latch }, Step::DowngradeEnd(counted)]);
             }
             Op::Release(agent) => steps.push(Step::Release(agent, machine.release(NAMES[agent]))),
             Op::Set(agent, to) => self.set(agent, to, steps),
             Op::Enroll { agent, principal } => self.enroll(agent, principal, steps),
-            Op::Forget(agent) => steps.push(Step::Forget(agent, machine.forget(NAMES[agent]))),
+            Op::Forget(agent) => {
+                let outcome = machine.forget(NAMES[agent]);
+                steps.extend([Step::Begin(Call::Forget(agent)), Step::Forget(agent, outcome)]);
+            }
         }
     }
 

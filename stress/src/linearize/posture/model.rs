@@ -29,12 +29,15 @@ pub(in crate::linearize) enum Step {
         from: Posture,
         refusal: Refusal,
     },
-    /// The record of a refusal.
+    /// Or finds it in some way that does not last.
+    Asked(usize),
+    /// The record of a refusal: what was asked for, and what the agent was.
     Recorded {
         agent: usize,
+        asked: Posture,
         from: Posture,
         seq: u64,
-        superseded: bool,
+        refusal: Refusal,
     },
     /// There was no room for the agent.
     Full(usize),
@@ -44,9 +47,10 @@ pub(in crate::linearize) enum Step {
         latch: bool,
     },
     DowngradeAll {
-        principal: Option<usize>,
         latch: bool,
     },
+    /// How many it says there were.
+    DowngradeEnd(u64),
     Release(usize, bool),
     /// A set was refused: the agent is latched.
     NotSet(usize),
@@ -72,6 +76,12 @@ pub(in crate::linearize) enum Call {
         /// How often it has taken strangers down.
         lowered: u8,
     },
+    Forget(usize),
+    DowngradeAll {
+        principal: Option<usize>,
+        /// The agents that it has to count, by bits.
+        certain: u8,
+    },
     Enroll {
         agent: usize,
         principal: usize,
@@ -79,6 +89,17 @@ pub(in crate::linearize) enum Call {
         /// The latches of downgrades of the principal joined and of the one left, in which the agent may be counted.
         owed: [Option<bool>; 2],
     },
+}
+
+impl Call {
+    /// The agent that it is about, if that is one.
+    fn agent(&self) -> Option<usize> {
+        match *self {
+            Self::About(agent) | Self::Forget(agent) => Some(agent),
+            Self::Emergency { agent, .. } | Self::Enroll { agent, .. } => Some(agent),
+            Self::DowngradeAll { .. } => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -171,6 +192,33 @@ impl Machine {
         self.agents.iter_mut().filter(|agent| agent.known.is_none()).for_each(|agent| agent.changes += 1);
     }
 
+    /// A call begins. What a downgrade has still to count does not include what another call is about by then.
+    fn begin(&mut self, thread: usize, call: &Call) -> bool {
+        if let Some(agent) = call.agent() {
+            for call in self.calls.iter_mut().flatten() {
+                if let Call::DowngradeAll { certain, .. } = call {
+                    *certain &= !(1 << agent);
+                }
+            }
+        }
+        self.calls[thread].replace(call.clone()).is_none()
+    }
+
+    /// The agents that a downgrade has to count: those that are known, and no other call is about.
+    fn certain(&self, thread: usize, of: Option<usize>) -> u8 {
+        let others =
+            || self.calls.iter().enumerate().filter(|&(at, _)| at != thread).filter_map(|(_, call)| call.as_ref());
+        // Of those that another one takes down just now, some are counted there.
+        if others().any(|call| matches!(call, Call::DowngradeAll { principal, .. } if of.is_some() && *principal == of))
+        {
+            return 0;
+        }
+        let covered = |agent: &Agent| agent.known.is_some() && (of.is_none() || agent.principal == of);
+        let known = self.agents.iter().enumerate().filter(|(_, agent)| covered(agent));
+        let busy = |at: usize| others().any(|call| call.agent() == Some(at));
+        known.filter(|&(at, _)| !busy(at)).fold(0, |bits, (at, _)| bits | 1 << at)
+    }
+
     fn downgrade(&mut self, principal: Option<usize>, latch: bool) {
         let covered = |agent: &&mut Agent| principal.is_none() || agent.principal == principal;
         self.agents.iter_mut().filter(covered).for_each(|agent| agent.lower(latch));
@@ -200,7 +248,7 @@ impl Machine {
 
     /// What `thread`, in the middle of `call`, may do to the machine that its answer does not tell.
     fn hidden_of(&self, thread: usize, call: &Call, states: &mut Vec<Self>) {
-        let (Call::About(agent) | Call::Emergency { agent, .. } | Call::Enroll { agent, .. }) = *call;
+        let (Call::About(agent) | Call::Emergency { agent, .. } | Call::Enroll { agent, .. }) = *call else { return };
         let mut with = |change: &dyn Fn(&mut Self)| {
             let mut state = self.clone();
             change(&mut state);
@@ -240,7 +288,7 @@ impl Model for Machine {
         match *step {
             Step::Get(agent, seen) => self.standing(agent).posture == seen,
             Step::IsLatched(agent, seen) => self.standing(agent).latched == seen,
-            Step::Begin(ref call) => calls[thread].replace(call.clone()).is_none(),
+            Step::Begin(ref call) => self.begin(thread, call),
             Step::Done { agent, from, to, kind, seq } => {
                 calls[thread] = None;
                 let late = agents[agent].is_late(decided[thread].take());
@@ -252,14 +300,24 @@ impl Model for Machine {
                 self.standing(agent) == Standing { posture: from, latched: false }
             }
             Step::Refused { agent, from, refusal } => self.refuses(agent, from, refusal),
-            Step::Recorded { agent, from, seq, superseded } => {
+            Step::Asked(agent) => {
+                let Agent { changes, known, .. } = agents[agent];
+                decided[thread] = Some((changes, known.is_some()));
+                true
+            }
+            Step::Recorded { agent, asked, from, seq, refusal } => {
                 calls[thread] = None;
                 let decided = decided[thread].take();
                 let agent = &mut agents[agent];
-                // Who decided on a stranger may be superseded by any agent that is forgotten.
-                let spurious = superseded && decided.is_some_and(|(_, was_known)| !was_known);
-                let explained = spurious || agent.is_late(decided) == superseded;
-                explained && agent.record(seq) && agent.known.is_some_and(|known| known.posture == from)
+                let Some(known) = agent.known.filter(|known| known.posture == from) else { return false };
+                let explained = match refusal {
+                    // Who decided on a stranger may be superseded by any agent that is forgotten.
+                    Refusal::Superseded => agent.is_late(decided) || decided.is_some_and(|(_, was_known)| !was_known),
+                    Refusal::Stale => from != asked,
+                    Refusal::Latched => from == asked && known.latched,
+                    _ => false,
+                };
+                explained && agent.record(seq)
             }
             Step::Full(agent) => {
                 (calls[thread], decided[thread]) = (None, None);
@@ -270,13 +328,21 @@ impl Model for Machine {
                 let Standing { posture, latched } = self.strangers;
                 agents[agent].known.is_none() && posture == Posture::Pseudo && (latched || !latch)
             }
-            Step::DowngradeAll { principal, latch } => {
+            Step::DowngradeAll { latch } => {
+                let Some(Call::DowngradeAll { principal, .. }) = calls[thread] else { return false };
+                let certain = self.certain(thread, principal);
+                self.calls[thread] = Some(Call::DowngradeAll { principal, certain });
                 self.downgrade(principal, latch);
                 true
             }
+            Step::DowngradeEnd(counted) => {
+                let Some(Call::DowngradeAll { certain, .. }) = calls[thread].take() else { return false };
+                u64::from(certain.count_ones()) <= counted
+            }
             Step::Release(agent, released) => {
-                let known = agents[agent].known.as_mut();
-                known.is_some_and(|known| std::mem::take(&mut known.latched)) == released
+                let Agent { known, changes, .. } = &mut agents[agent];
+                *changes += u32::from(released);
+                known.as_mut().is_some_and(|known| std::mem::take(&mut known.latched)) == released
             }
             Step::NotSet(agent) => {
                 calls[thread] = None;
@@ -289,14 +355,15 @@ impl Model for Machine {
                 agent.known.is_some()
             }
             Step::EnrollEnd => calls[thread].take().is_some(),
-            Step::Forget(agent, ref outcome) => agents[agent].forget() == *outcome,
+            Step::Forget(agent, ref outcome) => {
+                calls[thread] = None;
+                agents[agent].forget() == *outcome
+            }
         }
     }
 
     fn is_read(step: &Step) -> bool {
-        use Step::{Forget, Get, IsLatched, Refused, Release};
-        matches!(step, Get(..) | IsLatched(..) | Refused { .. } | Release(_, false))
-            || matches!(step, Forget(_, outcome) if *outcome != Ok(true))
+        matches!(step, Step::Get(..) | Step::IsLatched(..) | Step::Refused { .. } | Step::Release(_, false))
     }
 
     fn hidden(&self) -> Vec<Self> {
@@ -344,8 +411,22 @@ mod tests {
         [begin, Step::Enrolled, Step::EnrollEnd].map(|step| (0, start, end, step)).to_vec()
     }
 
-    fn downgrade(start: u64, end: u64, principal: Option<usize>) -> Vec<Timed> {
-        vec![(1, start, end, Step::DowngradeAll { principal, latch: false })]
+    fn downgrade(start: u64, end: u64, principal: Option<usize>, counted: u64) -> Vec<Timed> {
+        let begin = Step::Begin(Call::DowngradeAll { principal, certain: 0 });
+        let steps = [begin, Step::DowngradeAll { latch: false }, Step::DowngradeEnd(counted)];
+        steps.map(|step| (1, start, end, step)).to_vec()
+    }
+
+    fn forget(start: u64, outcome: Result<bool, PostureError>) -> Vec<Timed> {
+        [Step::Begin(Call::Forget(0)), Step::Forget(0, outcome)].map(|step| (1, start, start + 1, step)).to_vec()
+    }
+
+    fn refused(end: u64, asked: Posture, from: Posture, refusal: Refusal) -> Vec<Timed> {
+        let looked = match refusal {
+            Refusal::Superseded => Step::Asked(0),
+            _ => Step::Refused { agent: 0, from: asked, refusal },
+        };
+        call(0, 0, end, [looked, Step::Recorded { agent: 0, asked, from, seq: 2, refusal }])
     }
 
     #[test]
@@ -356,8 +437,7 @@ mod tests {
 
     #[test]
     fn rejects_a_transition_that_is_superseded_by_nothing() {
-        let superseded = Step::Recorded { agent: 0, from: Supervised, seq: 2, superseded: true };
-        let loser = call(0, 0, 3, [Step::Decided { agent: 0, from: Tool }, superseded]);
+        let loser = refused(3, Tool, Supervised, Refusal::Superseded);
         assert!(!holds(&Machine::new(), loser.clone()));
         let winner = call(1, 1, 2, transition(Tool, Supervised, 1));
         assert!(holds(&Machine::new(), [loser, winner].concat()));
@@ -378,7 +458,7 @@ mod tests {
     fn rejects_a_transition_that_was_decided_on_an_agent_before_it_was_forgotten() {
         let down = call(1, 4, 5, emergency(Tool, false, 1));
         let up = call(1, 6, 7, set(Pseudo, Tool, 2));
-        let lived = [down, up, vec![(1, 8, 9, Step::Forget(0, Ok(true)))]].concat();
+        let lived = [down, up, forget(8, Ok(true))].concat();
         let asked = |decided| {
             let mut steps = call(0, 0, 11, transition(Tool, Supervised, 3));
             steps[..2].iter_mut().for_each(|step| step.2 = decided);
@@ -390,7 +470,7 @@ mod tests {
 
     #[test]
     fn rejects_a_downgrade_of_all_that_reaches_them_one_after_the_other() {
-        let all = downgrade(0, 9, None);
+        let all = downgrade(0, 9, None, 0);
         let calm = vec![see(0, 1, 1, Tool), see(0, 3, 2, Pseudo)];
         assert!(holds(&Machine::new(), [all.clone(), calm].concat()));
         let torn = vec![see(0, 1, 1, Pseudo), see(0, 3, 2, Tool)];
@@ -398,19 +478,36 @@ mod tests {
     }
 
     #[test]
+    fn rejects_a_downgrade_of_all_that_counts_too_few() {
+        for principal in [None, Some(0)] {
+            assert!(!holds(&Machine::new(), [enroll(0, 1, 0), downgrade(2, 3, principal, 0)].concat()));
+            assert!(holds(&Machine::new(), [enroll(0, 1, 0), downgrade(2, 3, principal, 1)].concat()));
+            assert!(holds(&Machine::new(), [enroll(0, 3, 0), downgrade(1, 2, principal, 0)].concat()), "just coming");
+        }
+    }
+
+    #[test]
+    fn rejects_a_record_that_contradicts_itself() {
+        let set = call(1, 1, 2, set(Tool, Supervised, 1));
+        assert!(!holds(&Machine::new(), [refused(3, Supervised, Supervised, Refusal::Stale), set.clone()].concat()));
+        assert!(holds(&Machine::new(), [refused(3, Supervised, Supervised, Refusal::Superseded), set].concat()));
+        assert!(holds(&Machine::new(), refused(3, Supervised, Tool, Refusal::Stale)));
+    }
+
+    #[test]
     fn rejects_an_agent_that_is_up_again_by_nothing() {
-        let down = [enroll(0, 1, 0), downgrade(2, 3, Some(0)), vec![see(2, 4, 0, Pseudo)]].concat();
+        let down = [enroll(0, 1, 0), downgrade(2, 3, Some(0), 1), vec![see(2, 4, 0, Pseudo)]].concat();
         assert!(holds(&Machine::new(), down.clone()));
         let moved = [down.clone(), enroll(5, 8, 1), vec![see(2, 6, 0, Tool)]].concat();
         assert!(!holds(&Machine::new(), moved));
-        let forgotten = [down, vec![(0, 5, 6, Step::Forget(0, Ok(true))), see(2, 7, 0, Tool)]].concat();
+        let forgotten = [down, forget(5, Ok(true)), vec![see(2, 7, 0, Tool)]].concat();
         assert!(!holds(&Machine::new(), forgotten));
     }
 
     #[test]
     fn an_agent_may_go_down_late_with_the_principal_that_it_leaves_or_joins_but_no_other() {
         for (principal, may) in [(0, true), (1, true), (2, false)] {
-            let calls = [enroll(0, 1, 0), enroll(2, 9, 1), downgrade(3, 4, Some(principal))].concat();
+            let calls = [enroll(0, 1, 0), enroll(2, 9, 1), downgrade(3, 4, Some(principal), 1)].concat();
             let seen = vec![see(2, 5, 0, Tool), see(2, 7, 0, Pseudo)];
             assert_eq!(holds(&Machine::new(), [calls, seen].concat()), may, "principal {principal}");
         }
