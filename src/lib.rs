@@ -36,7 +36,10 @@
 //!
 //! # Progress
 //!
-//! There is no lock on any path. Where an operation can wait for another, its module says when.
+//! No operation takes a lock of this crate's own, and all but one are lock-free: an insert into a [`fifo::FifoMap`], and into
+//! the stores on it, may wait for threads that stopped in the middle of an operation; its module says when. Below that, a
+//! meter is a lock where the hardware has no 128-bit compare-and-swap, and the first reading of a [`clock::SystemClock`]
+//! in a process waits for the thread that sets its anchor.
 //!
 //! # Faults
 //!

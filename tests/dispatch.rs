@@ -194,6 +194,14 @@ fn a_body_is_compressed_above_1024_bytes_and_only_if_that_is_smaller() {
 }
 
 #[test]
+fn what_is_compressed_and_what_is_held_are_configured_apart() {
+    let store = bodies_of(BodyConfig::new().max_bytes(9_999).records_per_turn(1).compress_above(usize::MAX));
+    put(&store, "a", &[b'x'; 5_000]);
+    assert_eq!((store.stats().stored_bytes, store.stats().max_bytes), (5_000, 9_999));
+    assert_eq!(store.note(log("a", "b", SECOND)), Err(BodyError::TurnFull { max: 1 }));
+}
+
+#[test]
 fn digests_are_those_that_any_other_tool_prints() {
     // Upstream's own hash agreed with SHA-256 for the empty string only.
     let printed = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
@@ -371,6 +379,27 @@ fn records_without_bodies_count_towards_the_cap() {
         assert!(store.stats().bytes <= 10_000);
     }
     assert!(store.stats().records < 20);
+    let heavy = log("turn", &"x".repeat(10_000), SECOND);
+    let refused = store.note(heavy.clone()).unwrap_err();
+    assert!(matches!(refused, BodyError::TooLarge { bytes, max: 10_000 } if bytes > 10_000), "{refused:?}");
+    let bytes = {
+        let roomy = bodies();
+        roomy.note(heavy.clone()).unwrap();
+        roomy.stats().bytes
+    };
+    let exact = bodies_of(BodyConfig::new().max_bytes(bytes));
+    exact.note(heavy).unwrap();
+    assert_eq!(exact.stats().bytes, bytes);
+}
+
+#[test]
+fn a_body_that_is_there_is_accepted_however_finely_it_is_cut() {
+    let store = bodies_of(BodyConfig::new().max_bytes(4_000));
+    let body = noise(1);
+    put(&store, "whole", &body);
+    let cut: Vec<_> = body.chunks(1).collect();
+    let receipt = store.insert_parts(log("cut", "cut", SECOND), &cut).unwrap();
+    assert_eq!((store.stats().bodies, store.get(&receipt.body.unwrap()).unwrap()), (1, body));
 }
 
 #[test]

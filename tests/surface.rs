@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
-use tollgate::body::{BodyConfig, BodyStore, Digest};
+use tollgate::body::{BodyConfig, BodyStore, Digest, Record};
 use tollgate::budget::{Limits, Meter};
 use tollgate::clock::{Clock, ManualClock, Timestamp};
 use tollgate::deadline::DeadlineQueue;
@@ -79,6 +79,9 @@ fn a_digest_prints_as_its_digits() {
     let digest = Digest::of(b"");
     assert_eq!(format!("{digest:?}"), format!("Digest({digest})"));
     assert!(digest.to_string().starts_with("e3b0c442"));
+    let id =
+        BodyStore::new(BodyConfig::new()).unwrap().note(Record::log("turn", Timestamp::ZERO, "info", "")).unwrap().id;
+    assert_eq!(format!("{id:?}"), format!("RecordId({id})"));
 }
 
 /// Not compared as values: some hold closures.

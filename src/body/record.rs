@@ -316,3 +316,48 @@ fn depth(record: &Record, parents: &BTreeMap<&str, &str>) -> usize {
     }
     depth
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note() -> Record {
+        Record::log("turn", Timestamp::ZERO, "info", "x")
+    }
+
+    #[test]
+    fn a_record_weighs_what_its_fields_take() {
+        let more = |record: Record, than: &Record| record.weight() - than.weight();
+        // The turn's name twice, the level and the message.
+        assert_eq!(note().weight(), RECORD_BYTES + 2 * 4 + 4 + 1 + 3 * TEXT_BYTES);
+        assert_eq!(more(note().source("span"), &note()), 4 + TEXT_BYTES);
+        assert_eq!(more(note().link("span"), &note()), 4 + TEXT_BYTES + LINK_BYTES);
+        let pair = 2 + 5 + 2 * TEXT_BYTES + ATTRIBUTE_BYTES;
+        let one = note().attribute("a1", "value");
+        assert_eq!(more(one.clone(), &note()), pair + ATTRIBUTES_BYTES);
+        assert_eq!(more(one.clone().attribute("a2", "value"), &one), pair);
+    }
+
+    #[test]
+    fn a_record_gives_back_what_its_texts_do_not_use() {
+        let roomy = || {
+            let mut text = String::with_capacity(1_000);
+            text.push('x');
+            text
+        };
+        let log = Record::log("turn", Timestamp::ZERO, roomy(), roomy());
+        let mut record = log.source(roomy()).link(roomy()).attribute(roomy(), roomy());
+        record.shrink();
+        let Event::Log { level, message } = &record.event else { unreachable!("it is one") };
+        let (name, value) = record.attributes.first_key_value().unwrap();
+        let texts = [level, message, record.source.as_ref().unwrap(), &record.links[0], name, value];
+        assert_eq!(texts.map(String::capacity), [1; 6]);
+    }
+
+    #[test]
+    fn spans_around_a_record_are_counted_up_to_a_depth() {
+        let parents = BTreeMap::from([("a", "b"), ("b", "c"), ("x", "x")]);
+        let around = |parent: &str| depth(&note().parent(parent), &parents);
+        assert_eq!((around("a"), around("c"), around("x")), (3, 1, MAX_DEPTH));
+    }
+}
