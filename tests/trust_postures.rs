@@ -48,6 +48,19 @@ fn go(machine: &Machine, agent: &str, to: Posture) -> Arc<TransitionResult> {
     machine.transition(&request(agent, machine.get_posture(agent), to)).unwrap()
 }
 
+/// Asks for a transition while a guard does something to the machine. It is removed again: each keeps the other alive.
+fn ask_beside(
+    machine: &Machine,
+    request: &TransitionRequest,
+    guard: impl Fn(&Machine, &TransitionRequest) -> bool + Send + Sync + 'static,
+) -> Arc<TransitionResult> {
+    let inner = machine.clone();
+    machine.add_guard(Guard::new("beside", move |request| guard(&inner, request)));
+    let result = machine.transition(request).unwrap();
+    assert!(machine.remove_guard("beside"));
+    result
+}
+
 fn all(machine: &Machine) -> Records {
     machine.history(&HistoryQuery::new())
 }
@@ -276,13 +289,11 @@ mod guards {
     #[test]
     fn a_guard_may_call_the_machine() {
         let machine = machine();
-        let inner = machine.clone();
-        machine.add_guard(Guard::new("curious", move |request| {
+        let outer = ask_beside(&machine, &request(ANN, Tool, Autonomous), |inner, request| {
             inner.add_guard(Guard::new("more", |_| true));
             // The same agent, from inside: its change makes the outer decision wrong.
-            request.to != Autonomous || go(&inner, &request.agent, Supervised).success
-        }));
-        let outer = machine.transition(&request(ANN, Tool, Autonomous)).unwrap();
+            request.to != Autonomous || go(inner, &request.agent, Supervised).success
+        });
         assert_eq!((outer.success, outer.refusal), (false, Some(Refusal::Superseded)));
         assert_eq!(machine.get_posture(ANN), Supervised);
         assert_chained(&of(&machine, ANN));
@@ -321,21 +332,17 @@ mod guards {
     fn an_emergency_at_level_1_beats_what_was_decided_before() {
         let machine = machine();
         stop(&machine, ANN);
-        let inner = machine.clone();
-        machine.add_guard(Guard::new("slow", move |_| stop(&inner, ANN).success));
-        let result = machine.transition(&request(ANN, Pseudo, Autonomous)).unwrap();
+        let result = ask_beside(&machine, &request(ANN, Pseudo, Autonomous), |inner, _| stop(inner, ANN).success);
         assert_eq!((result.refusal, machine.get_posture(ANN)), (Some(Refusal::Superseded), Pseudo));
     }
 
     #[test]
     fn an_emergency_beats_what_was_decided_before_though_the_agent_is_back_where_it_was() {
         let machine = machine();
-        let inner = machine.clone();
-        machine.add_guard(Guard::new("slow", move |_| {
-            stop(&inner, ANN);
+        let result = ask_beside(&machine, &request(ANN, Tool, Autonomous), |inner, _| {
+            stop(inner, ANN);
             inner.set_posture(ANN, Tool).unwrap().success
-        }));
-        let result = machine.transition(&request(ANN, Tool, Autonomous)).unwrap();
+        });
         assert_eq!((result.refusal, machine.get_posture(ANN)), (Some(Refusal::Superseded), Tool));
     }
 
@@ -345,14 +352,12 @@ mod guards {
     fn an_emergency_of_an_unknown_agent_beats_an_upgrade_whose_guard_is_slow() {
         let (machine, _) = machine_of(PostureConfig::new().agents(1));
         go(&machine, BOB, Tool);
-        let inner = machine.clone();
-        machine.add_guard(Guard::new("slow", move |_| {
+        let result = ask_beside(&machine, &request(ANN, Tool, Autonomous), |inner, _| {
             assert_eq!(inner.emergency_downgrade(ANN, &order()), Emergency::AllUnknown);
             assert_eq!(inner.get_posture(ANN), Pseudo);
             inner.restore_default();
             inner.forget(BOB).unwrap()
-        }));
-        let result = machine.transition(&request(ANN, Tool, Autonomous)).unwrap();
+        });
         assert_eq!(result.refusal, Some(Refusal::Superseded));
         assert_eq!(machine.get_posture(ANN), Tool);
     }
@@ -360,13 +365,12 @@ mod guards {
     #[test]
     fn failures_that_come_between_do_not_make_a_decision_wrong() {
         let machine = machine();
-        let inner = machine.clone();
-        machine.add_guard(Guard::new("nested", move |_| {
+        let result = ask_beside(&machine, &request(ANN, Tool, Autonomous), |inner, _| {
             assert!(!inner.transition(&request(ANN, Supervised, Pseudo)).unwrap().success);
             assert!(inner.transition(&request(ANN, Tool, Tool)).unwrap().success);
             true
-        }));
-        assert!(go(&machine, ANN, Autonomous).success);
+        });
+        assert!(result.success);
         assert_eq!(of(&machine, ANN).len(), 3);
     }
 }
@@ -470,10 +474,8 @@ mod emergencies {
         for scope in [Scope::Everyone, Scope::Principal("p".into())] {
             let machine = machine();
             machine.enroll(ANN, "p").unwrap();
-            let inner = machine.clone();
-            let all = scope.clone();
-            machine.add_guard(Guard::new("slow", move |_| inner.downgrade_all(&all, &order()) == 1));
-            let result = machine.transition(&request(ANN, Tool, Autonomous)).unwrap();
+            let down = move |inner: &Machine, _: &TransitionRequest| inner.downgrade_all(&scope, &order()) == 1;
+            let result = ask_beside(&machine, &request(ANN, Tool, Autonomous), down);
             assert_eq!(result.refusal, Some(Refusal::Superseded));
             assert_eq!(machine.get_posture(ANN), Pseudo);
             assert_chained(&of(&machine, ANN));
