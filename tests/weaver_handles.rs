@@ -105,11 +105,21 @@ fn a_handle_expires_at_its_expiry_and_not_a_nanosecond_before() {
     clock.advance(SECOND - NANOSECOND);
     assert!(store.get(&handle.id).is_ok());
     clock.advance(NANOSECOND);
+    assert!(handle.is_expired_at(START.saturating_add(SECOND)) && !handle.is_expired_at(START));
     assert_eq!(store.get(&handle.id), Err(HandleError::Expired));
     // The first to ask removes it.
     assert_eq!(store.get(&handle.id), Err(HandleError::NotFound));
     let stats = store.stats();
     assert_eq!((stats.live, stats.expired, stats.bytes), (0, 1, 0));
+}
+
+#[test]
+fn a_handle_that_expires_at_the_end_of_time_never_does() {
+    let (store, clock) = store::<String>();
+    let handle = store.store(request().ttl(Duration::MAX), "x".to_owned()).unwrap();
+    assert_eq!(handle.expires_at, Timestamp::MAX);
+    clock.set(Timestamp::MAX);
+    assert!(!handle.is_expired_at(Timestamp::MAX) && store.get(&handle.id).is_ok());
 }
 
 #[test]
