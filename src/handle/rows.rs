@@ -335,6 +335,18 @@ mod tests {
     }
 
     #[test]
+    fn everything_that_a_grant_holds_is_counted() {
+        let node = NODE_BYTES as u64;
+        let text = size_of::<String>() as u64;
+        assert_eq!(Grant::new().bytes(), 0);
+        assert_eq!(Grant { fields: Some(Vec::with_capacity(3)), ..Grant::new() }.bytes(), 3 * text);
+        assert_eq!(Grant::new().fields(["id", "city"]).bytes(), 2 * text + 2 + 4);
+        assert_eq!(Grant::new().scope("key", json!("four")).bytes(), node + 3 + 4);
+        let rows = Rows::new(json!("seven"), Grant::new().fields(["id"]));
+        assert_eq!(rows.bytes(), size_of::<Rows>() as u64 + 5 + text + 2);
+    }
+
+    #[test]
     fn a_value_however_deep_is_counted_without_running_out_of_stack() {
         let mut deep = Value::Null;
         for _ in 0..2_000 {
