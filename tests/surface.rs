@@ -201,7 +201,7 @@ fn payloads_count_what_they_hold_and_what_they_could() {
 
 #[test]
 fn rows_give_back_what_they_were_made_of() {
-    let (value, grant) = (serde_json::json!([{"a": 1}]), Grant::new());
+    let (value, grant) = (serde_json::json!([{"a": 1}]), Grant::new().max_rows(3));
     let rows = Rows::new(value.clone(), grant.clone());
     assert_eq!((rows.value(), rows.grant()), (&value, &grant));
 }
