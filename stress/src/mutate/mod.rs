@@ -152,9 +152,12 @@ fn judge(root: &Path, chosen: &[Numbered], options: &Options) -> Tried<bool> {
         end
     });
     let as_listed: Vec<bool> = ends.into_iter().map(|end| end.map(|(_, as_listed)| as_listed)).collect::<Tried<_>>()?;
-    let caught = chosen.iter().filter(|it| matches!(it.mutation.fate, Fate::Breaks(_))).count();
+    let count = |is: fn(&Fate) -> bool| chosen.iter().filter(|it| is(&it.mutation.fate)).count();
+    let (caught, tested) =
+        (count(|fate| matches!(fate, Fate::Breaks(_))), count(|fate| matches!(fate, Fate::Fails(..))));
     let wrong = as_listed.iter().filter(|as_listed| !**as_listed).count();
-    println!("{caught} of {} to be caught, {} harmless; {wrong} not as listed", chosen.len(), chosen.len() - caught);
+    let harmless = chosen.len() - caught - tested;
+    println!("{caught} to be caught, {tested} left to tests, {harmless} harmless; {wrong} not as listed");
     Ok(wrong == 0)
 }
 
@@ -170,7 +173,7 @@ fn end_of(it: &Numbered, wanted: &[&str], models: &Models) -> Tried<(String, boo
     let missed = ends.iter().filter(|(model, outcome)| breaks && named(model) && matches!(outcome, Outcome::Passed));
     words.extend(missed.map(|(model, _)| format!("SURVIVED {model}")));
     if words.is_empty() {
-        words.push("harmless, as argued".to_owned());
+        words.push("no model broke, as listed".to_owned());
     }
     Ok((words.join("; "), as_listed))
 }
