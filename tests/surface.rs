@@ -56,7 +56,9 @@ fn stores_print_without_what_they_hold() {
     says(&set, "RevocationSet { config: RevocationConfig { capacity: 9");
     says(&set.pin(), "Pinned { now: ");
 
-    says(&TraceStore::<tollgate::trace::ActionTrace>::new(5).unwrap(), "TraceStore { stats: FifoStats {");
+    let traces = TraceStore::<tollgate::trace::ActionTrace>::new(5).unwrap();
+    says(&traces, "TraceStore { stats: FifoStats {");
+    says(&traces.clone(), "TraceStore { stats: FifoStats {");
 
     let handles = HandleStore::<String>::new(HandleConfig::new()).unwrap();
     handles.store(HandleRequest::new("read"), SECRET.to_owned()).unwrap();

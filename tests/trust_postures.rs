@@ -353,7 +353,8 @@ mod guards {
         let (machine, _) = machine_of(PostureConfig::new().agents(1));
         go(&machine, BOB, Tool);
         let result = ask_beside(&machine, &request(ANN, Tool, Autonomous), |inner, _| {
-            assert_eq!(inner.emergency_downgrade(ANN, &order()), Emergency::AllUnknown);
+            let emergency = inner.emergency_downgrade(ANN, &order());
+            assert_eq!((&emergency, emergency.record()), (&Emergency::AllUnknown, None));
             assert_eq!(inner.get_posture(ANN), Pseudo);
             inner.restore_default();
             inner.forget(BOB).unwrap()

@@ -330,6 +330,8 @@ mod tests {
         assert_eq!(heap_of(&json!("four")), 4);
         assert_eq!(heap_of(&Value::Array(Vec::with_capacity(5))), 5 * value);
         assert_eq!(heap_of(&json!({"key": "four"})), node + 3 + 4);
+        let large: Map<_, _> = (1..=NODE_FIELDS + 1).map(|i| ("k".repeat(i), Value::Null)).collect();
+        assert_eq!(heap_of(&Value::Object(large)), 4 * node + 12 * 13 / 2);
         let rows = Value::Array(vec![json!({"key": "four"}), json!([])]);
         assert_eq!(heap_of(&rows), 2 * value + node + 3 + 4);
     }

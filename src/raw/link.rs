@@ -1,7 +1,6 @@
 //! An atomic pointer whose low bits carry a tag.
 
 use crate::sync::{AtomicPtr, Ordering};
-use std::fmt;
 
 /// Bits that an eight-byte aligned pointer leaves free.
 const TAG_BITS: usize = 0b111;
@@ -16,18 +15,6 @@ impl<T> Clone for Tagged<T> {
 }
 
 impl<T> Copy for Tagged<T> {}
-
-impl<T> PartialEq for Tagged<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-
-impl<T> fmt::Debug for Tagged<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:p}+{}", self.ptr(), self.tag())
-    }
-}
 
 impl<T> Tagged<T> {
     pub(crate) const NULL: Self = Self(std::ptr::null_mut());
