@@ -81,22 +81,3 @@ impl<T: Payload + ?Sized> Payload for Arc<T> {
 
 /// The two counts in front of what an `Arc` shares.
 const ARC_COUNTS: u64 = 2 * size_of::<usize>() as u64;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_payload_takes_what_it_owns_and_has_spare() {
-        let text = |len: usize| "x".repeat(len);
-        let mut list = Vec::with_capacity(7);
-        list.extend([text(3).into_boxed_str(), text(4).into_boxed_str()]);
-        let (slot, frame) = (size_of::<Box<str>>() as u64, size_of::<Vec<Box<str>>>() as u64);
-        // Two that hold their texts, and room for five more.
-        assert_eq!(list.bytes(), frame + 7 * slot + 3 + 4);
-        let mut roomy = String::with_capacity(50);
-        roomy.push('x');
-        assert_eq!(roomy.bytes(), size_of::<String>() as u64 + 50);
-        assert_eq!(Arc::new(roomy).bytes(), (size_of::<usize>() + size_of::<String>()) as u64 + ARC_COUNTS + 50);
-    }
-}

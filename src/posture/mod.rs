@@ -224,8 +224,8 @@ impl<C: Clock> PostureMachine<C> {
 
     /// Takes many agents down to level 1 at one instant, and returns how many known ones that were: exactly, but for those
     /// that come, go, or are taken down by another call at that very moment, and one more for each such call for the same
-    /// principal. That instant does not depend on how many there
-    /// are; the call then walks over all agents and enters it into their histories. Lock-free, O(known agents).
+    /// principal. That instant does not depend on how many there are; the call then walks over all agents and enters it into
+    /// their histories. Lock-free, O(known agents).
     ///
     /// For everyone, unknown agents are at level 1 from then on as well, and latched if that is ordered, until
     /// [`restore_default`](Self::restore_default). An agent that is enrolled with the principal later is not covered.

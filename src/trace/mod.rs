@@ -138,8 +138,7 @@ impl<R: Record> TraceStore<R> {
     /// The last `n` records, newest first. O(n log n) in the number of records held.
     #[must_use]
     pub fn latest(&self, n: usize) -> Vec<Arc<R>> {
-        let all = self.records.entries(|_, record| Arc::clone(record));
-        all.into_iter().rev().take(n).map(|(_, record)| record).collect()
+        self.list().into_iter().rev().take(n).collect()
     }
 
     /// The store in numbers.

@@ -37,22 +37,11 @@ pub(super) struct Revocations {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Op {
-    Track {
-        token: usize,
-        expires: u64,
-    },
-    /// With its principal named, or not.
-    Revoke {
-        token: usize,
-        expires: u64,
-        owned: bool,
-    },
+    Track { token: usize, expires: u64 },
+    Revoke { token: usize, expires: u64, owned: bool },
     RevokePrincipal(usize),
     Check(usize),
-    CheckIssued {
-        token: usize,
-        issued: u64,
-    },
+    CheckIssued { token: usize, issued: u64 },
     Sweep,
     SetClock(u64),
 }
@@ -346,6 +335,7 @@ impl Subject for Revocations {
             }
             Op::Revoke { token, expires, owned } => {
                 let owner = token % PRINCIPALS;
+                // Named or not: there is room, so nothing depends on it.
                 let answer =
                     if owned { set.revoke_owned(&owner, token, at(expires)) } else { set.revoke(token, at(expires)) };
                 let answer = answer.expect("there is room");

@@ -100,6 +100,16 @@ fn all() -> Vec<Numbered> {
     all.enumerate().map(|(at, (file, mutation))| Numbered { number: at + 1, file, mutation }).collect()
 }
 
+/// How many are to break a model, to fail a test, and to do no harm.
+fn tally(mutations: &[Numbered]) -> [usize; 3] {
+    let count = |is: fn(&Fate) -> bool| mutations.iter().filter(|it| is(&it.mutation.fate)).count();
+    [
+        count(|fate| matches!(fate, Fate::Breaks(_))),
+        count(|fate| matches!(fate, Fate::Fails(..))),
+        count(|fate| matches!(fate, Fate::Survives(..))),
+    ]
+}
+
 fn chosen(filters: &[String]) -> Tried<Vec<Numbered>> {
     let all = all();
     let fits = |filter: &String, it: &Numbered| it.mutation.id.contains(filter.as_str());
@@ -152,11 +162,8 @@ fn judge(root: &Path, chosen: &[Numbered], options: &Options) -> Tried<bool> {
         end
     });
     let as_listed: Vec<bool> = ends.into_iter().map(|end| end.map(|(_, as_listed)| as_listed)).collect::<Tried<_>>()?;
-    let count = |is: fn(&Fate) -> bool| chosen.iter().filter(|it| is(&it.mutation.fate)).count();
-    let (caught, tested) =
-        (count(|fate| matches!(fate, Fate::Breaks(_))), count(|fate| matches!(fate, Fate::Fails(..))));
+    let [caught, tested, harmless] = tally(chosen);
     let wrong = as_listed.iter().filter(|as_listed| !**as_listed).count();
-    let harmless = chosen.len() - caught - tested;
     println!("{caught} to be caught, {tested} left to tests, {harmless} harmless; {wrong} not as listed");
     Ok(wrong == 0)
 }

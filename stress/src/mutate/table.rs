@@ -13,17 +13,14 @@ pub(super) const PAGE: &str = "docs/mutations.md";
 /// nothing does.
 pub(super) fn markdown(root: &Path) -> Tried<String> {
     let all = super::all();
-    let count = |is: fn(&Fate) -> bool| all.iter().filter(|it| is(&it.mutation.fate)).count();
-    let caught = count(|fate| matches!(fate, Fate::Breaks(_)));
-    let fails = count(|fate| matches!(fate, Fate::Fails(..)));
+    let [caught, fails, harmless] = super::tally(&all);
     let mut out = format!(
         "# Mutations\n\n\
          {} changes of the source, one at a time: each ordering weakened, each listed re-check dropped. By {caught} of them\n\
-         the models named here break, by {fails} that no model of two threads can tell, a test of the crate; {} are harmless,\n\
+         the models named here break, by {fails} that no model of two threads can tell, a test of the crate; {harmless} are harmless,\n\
          for the reason given. `stress mutate` tries them, and wrote this page (`--table`); its tests keep both true to the\n\
          source.\n\n",
         all.len(),
-        all.len() - caught - fails,
     );
     out += "## Ordering pairs\n\n\
             Those of `ARCHITECTURE.md`, and what breaks by them. Of P7 that is the dropped raise alone: why its orderings\n\
@@ -31,8 +28,7 @@ pub(super) fn markdown(root: &Path) -> Tried<String> {
             | pair | weakened or dropped | broken by |\n|---|--:|---|\n";
     for (pair, mutations) in pairs() {
         let models: BTreeSet<_> = mutations.iter().flat_map(|mutation| breaking(&mutation.fate)).collect();
-        let models: Vec<_> = models.into_iter().map(|model| format!("`{model}`")).collect();
-        out += &format!("| P{pair} | {} | {} |\n", mutations.len(), models.join(", "));
+        out += &format!("| P{pair} | {} | {} |\n", mutations.len(), quoted(models));
     }
     out += "\n## All of them\n\n";
     for source in SOURCES {
@@ -69,6 +65,10 @@ fn breaking(fate: &Fate) -> &'static [&'static str] {
     }
 }
 
+fn quoted<'m>(models: impl IntoIterator<Item = &'m &'m str>) -> String {
+    models.into_iter().map(|model| format!("`{model}`")).collect::<Vec<_>>().join(", ")
+}
+
 /// An ordering and what becomes of it, before what it is for.
 fn change(mutation: &Mutation, was: &str) -> String {
     match (was.strip_prefix("Ordering::"), mutation.with.strip_prefix("Ordering::")) {
@@ -79,7 +79,7 @@ fn change(mutation: &Mutation, was: &str) -> String {
 
 fn fate(fate: &Fate) -> String {
     match fate {
-        Fate::Breaks(models) => models.iter().map(|model| format!("`{model}`")).collect::<Vec<_>>().join(", "),
+        Fate::Breaks(models) => quoted(models.iter()),
         Fate::Survives(_, why) => format!("none: {why}"),
         Fate::Fails(_, why, test) => format!("the test `{test}`, and no model: {why}"),
     }

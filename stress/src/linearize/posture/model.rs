@@ -236,6 +236,12 @@ impl Machine {
         }
     }
 
+    /// What has to be so still when a thread's decision on an agent takes effect.
+    fn note(&mut self, thread: usize, agent: usize) {
+        let Agent { changes, known, .. } = self.agents[agent];
+        self.decided[thread] = Some((changes, known.is_some()));
+    }
+
     fn refuses(&self, agent: usize, from: Posture, refusal: Refusal) -> bool {
         let Standing { posture, latched } = self.standing(agent);
         match refusal {
@@ -295,14 +301,12 @@ impl Model for Machine {
                 !late && agents[agent].record(seq) && agents[agent].done(from, to, kind)
             }
             Step::Decided { agent, from } => {
-                let Agent { changes, known, .. } = agents[agent];
-                decided[thread] = Some((changes, known.is_some()));
+                self.note(thread, agent);
                 self.standing(agent) == Standing { posture: from, latched: false }
             }
             Step::Refused { agent, from, refusal } => self.refuses(agent, from, refusal),
             Step::Asked(agent) => {
-                let Agent { changes, known, .. } = agents[agent];
-                decided[thread] = Some((changes, known.is_some()));
+                self.note(thread, agent);
                 true
             }
             Step::Recorded { agent, asked, from, seq, refusal } => {
