@@ -170,6 +170,23 @@ fn fifo_insert_overtaken_on_its_way_is_evicted_and_heard_of() {
 }
 
 #[test]
+fn fifo_insert_get_pop_oldest_bring_nothing_back() {
+    bounded(|order| {
+        // The other insert evicts the first of these two while it is on its way in, or none.
+        let map = map(1, 0);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        let insert_and_look = move || {
+            let placed = two.insert(2, 2).unwrap();
+            (placed.overtaken, two.get(&2), two.pop_oldest(Reason::Bytes))
+        };
+        let (_, (overtaken, seen, popped)) = order.race(move || one.insert(1, 1).unwrap(), insert_and_look);
+        assert!(seen.is_none() || !overtaken, "seen after its own insert told of its eviction");
+        assert!(seen.is_some() || popped != Some((2, 2)), "popped after it was gone");
+        assert_eq!(map.stats().evicted() + map.stats().live, 2);
+    });
+}
+
+#[test]
 fn fifo_insert_get() {
     exhaustive(|order| {
         let map = map(1, 1);
@@ -334,6 +351,22 @@ fn fifo_watcher_of_an_overtaken_insert_by_three_threads() {
         let (_, seen) = order.race(move || order.race(one, two), watch);
         assert!(seen <= 1, "{seen} entries seen, with a cap of 1");
         assert_eq!((keys(&map).len(), map.len()), (1, 1));
+    });
+}
+
+#[test]
+fn fifo_insert_evict_while_it_is_popped_by_three_threads() {
+    coarse(|order| {
+        // The first is popped while it is on its way in: its number may be sealed by one and claimed by another.
+        let map = map(1, 0);
+        let [one, two, three] = [(); 3].map(|()| Arc::clone(&map));
+        let look = move || {
+            three.insert(2, 2).unwrap();
+            three.snapshot().len()
+        };
+        let (insert, pop) = (move || one.insert(1, 1).unwrap(), move || two.pop_oldest(Reason::Bytes));
+        let (_, seen) = order.race(move || order.race(insert, pop), look);
+        assert!(seen <= 1, "{seen} entries seen, with a cap of 1");
     });
 }
 

@@ -4,7 +4,7 @@ use super::room::Held;
 use super::{Entry, Fallen, FifoMap, Reason};
 use crate::contain::contained;
 use crate::raw::epoch::{self, Guard};
-use crate::raw::order::{self, Claim};
+use crate::raw::order;
 use crate::raw::table::Node;
 use crate::sync::{Ordering, relax};
 use std::hash::{BuildHasher, Hash};
@@ -111,9 +111,9 @@ where
         }
     }
 
-    /// Evicts the lowest number that was not dead: takes its entry out of the index first, or makes it invisible if it is
-    /// not published, and claims the number then. So nobody gets at a later number while this one can be seen, and whoever
-    /// finds it half done does the rest. Returns the entry if this call took it out.
+    /// Evicts the lowest number that was not dead: takes its entry out of the index first, or leaves that to its inserter
+    /// and makes it invisible if it is not published, and claims the number then. So nobody gets at a later number while
+    /// this one can be seen, and whoever finds it half done does the rest. Returns the entry if this call took it out.
     fn evict<'g>(
         &'g self,
         place: &order::Place<'g>,
@@ -123,19 +123,14 @@ where
         fallen: &mut Fallen<'g, K, V>,
     ) -> Option<&'g Node<K, Entry<V>>> {
         let seq = place.number();
-        let mut node = None;
-        if let Some(hash) = place.published() {
-            node = self.unlink(hash, seq, guard);
+        let node = if let Some(hash) = place.seal() {
+            self.unlink(hash, seq, guard)
         } else {
             // AcqRel: P5. Everything below is dead. Its entry may be linked, now or later, and must not be seen.
             self.floor.fetch_max(seq + 1, Ordering::AcqRel);
-        }
-        let claim = place.claim(guard);
-        held.slots += u64::from(!matches!(claim, Claim::Lost));
-        if let (None, Claim::Published(hash)) = (node, claim) {
-            // Published since: below the floor. Or taken out already, by another evictor or a removal.
-            node = self.unlink(hash, seq, guard);
-        }
+            None
+        };
+        held.slots += u64::from(place.claim(guard));
         // What was not published is counted by its inserter, if there is an entry at all.
         let node = node?;
         if self.warned.get() == 0 && self.warned.first() {

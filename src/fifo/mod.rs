@@ -8,8 +8,9 @@
 //!   claimed and its slot used. So the live entries never exceed the slots, at any instant, and no later number is claimed
 //!   while an older one can be seen. Whoever finds an eviction half done does the rest.
 //! - The victim is always the lowest number that is not dead, an insert that is still on its way included: it finds its
-//!   number claimed, and its entry counts as inserted and evicted. Nobody can say when that entry is linked, so its number is
-//!   dead for readers from the moment at which the evictor raises `floor` past it, before claiming it.
+//!   number sealed, takes its entry out itself, and that counts as inserted and evicted. Nobody can say when that entry is
+//!   linked, so its number is dead for readers from the moment at which the evictor raises `floor` past it, between sealing
+//!   and claiming it. An entry goes within the call that tells of it: that of its inserter, or of who unlinks it.
 //! - A removal unlinks the entry, claims the number and gives its slot back; the hole costs neither capacity nor time.
 //!
 //! A walk reads `tail` first and ignores higher numbers: the entries below it that are alive at any later moment held
@@ -50,7 +51,7 @@ pub use stats::{FifoStats, Placed, Reason, TooHeavy};
 
 use crate::hash::{RandomState, random_state};
 use crate::raw::epoch::{self, Guard};
-use crate::raw::order::{self, Claim, Order, cell_hash};
+use crate::raw::order::{self, Order, cell_hash};
 use crate::raw::table::{Node, Owned, Place, Table};
 use crate::sync::{AtomicU64, Counter, Ordering};
 use crossbeam_utils::CachePadded;
@@ -87,7 +88,7 @@ pub struct FifoMap<K, V, S = RandomState> {
     listener: Option<Listener<K, V>>,
     /// The next number.
     tail: CachePadded<AtomicU64>,
-    /// Every lower number is dead. Raised past a number that is to be claimed and whose entry is not published.
+    /// Every lower number is dead. Raised past a number that is to be claimed and whose entry is not to be published.
     floor: CachePadded<AtomicU64>,
     room: Room,
     counts: Counts,
@@ -190,9 +191,7 @@ where
         let removed = self.unlink(hash, seq, &guard)?;
         let mut held = self.room.nothing();
         if let Some(place) = self.order.place(seq, &guard) {
-            // If its inserter is still on its way, say in its stead that the entry was there: it has nothing to clean up.
-            place.publish(hash);
-            held.slots += u64::from(!matches!(place.claim(&guard), Claim::Lost));
+            held.slots += u64::from(place.claim(&guard));
         }
         held.bytes += removed.value.weight;
         self.counts.add(Reason::Removed);
@@ -326,7 +325,7 @@ where
         fallen: &mut Fallen<'g, K, V>,
     ) -> bool {
         if !number.publish(hash) {
-            // Overtaken by `cap` newer inserts: whoever claimed the number has the slot, and left us the rest.
+            // Overtaken by `cap` newer inserts: whoever claims the number has the slot, and left us the rest.
             if let Some(node) = self.unlink(hash, number.number(), guard) {
                 self.counts.add(Reason::Capacity);
                 held.bytes += node.value.weight;

@@ -2,7 +2,7 @@
 
 use super::Reason;
 use crate::raw::epoch::Guard;
-use crate::raw::order::{self, Claim};
+use crate::raw::order;
 use crate::sync::{AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
 
@@ -88,7 +88,7 @@ impl Drop for Held<'_> {
     fn drop(&mut self) {
         if let Some((number, guard)) = self.number.take() {
             // Unless an evictor was faster, and has the slot.
-            self.slots += u64::from(!matches!(number.claim(guard), Claim::Lost));
+            self.slots += u64::from(number.claim(guard));
         }
         self.let_go();
     }

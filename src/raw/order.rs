@@ -13,17 +13,15 @@
 //! | cell | meaning |
 //! |---|---|
 //! | 0 | the number was handed out, its entry is not published yet |
-//! | a hash (`PUBLISHED`) | the entry is in the index under this hash: whoever claims the number cleans up |
-//! | a hash and `TAKEN` | the same, claimed at that very moment |
-//! | `TAKEN` alone | claimed before it was published: the inserter cleans up after itself |
+//! | a hash (`PUBLISHED`) | the entry is in the index under this hash: whoever evicts it takes it out |
+//! | `SEALED` | to be evicted before it was published: the inserter takes it out, and tells of it |
 //!
-//! Publishing is a compare-exchange from 0, and a claimant that finds 0 sets `TAKEN` after the bit: both are
-//! read-modify-writes of one word, so exactly one side cleans up. Hashes have the first of these bits set and the second
-//! clear.
+//! Publishing and sealing are compare-exchanges from 0, so exactly one side takes the entry out: the one in whose call it
+//! goes.
 //!
 //! # Ordering pairs
 //!
-//! - P3 publish (Release) with claim (Acquire) on a cell: the claimant finds the entry in the index.
+//! - P3 publish (Release) with seal (Acquire) on a cell: the evictor finds the entry in the index.
 //! - P4 a node's bits (Release) with the walk (Acquire): a child is unlinked only after its bit is seen set.
 //!
 //! The models that break without them: `docs/mutations.md`.
@@ -48,13 +46,13 @@ const LEVELS: usize = 64_u32.div_ceil(BITS) as usize;
 const GONE: usize = 1;
 
 const EMPTY: u64 = 0;
-// Bits of the hash that the table has no use for: they choose neither shard nor line, and are not in the tag.
+// A bit of the hash that the table has no use for: it chooses neither shard nor line, and is not in the tag.
 const PUBLISHED: u64 = 1 << 48;
-const TAKEN: u64 = 1 << 49;
+const SEALED: u64 = 1;
 
 /// The hash as a cell can hold it.
 pub(crate) fn cell_hash(hash: u64) -> u64 {
-    (hash | PUBLISHED) & !TAKEN
+    hash | PUBLISHED
 }
 
 /// What leaves and inner nodes have in common.
@@ -87,16 +85,6 @@ pub(crate) struct Place<'g> {
     order: &'g Order,
     leaf: &'g Leaf,
     number: u64,
-}
-
-/// What became of a claim.
-pub(crate) enum Claim {
-    /// The caller has it, and the entry is in the index under this hash.
-    Published(u64),
-    /// The caller has it, but the entry is not published: its inserter will clean up.
-    Unpublished,
-    /// Another thread had it before.
-    Lost,
 }
 
 fn digit(number: u64, level: u32) -> usize {
@@ -178,42 +166,41 @@ impl Place<'_> {
         &self.leaf.cells[digit(self.number, 0)]
     }
 
-    /// Says that the number's entry is in the index under `hash`, for its inserter or in its stead. False if the number
-    /// was claimed before anybody said so: its inserter is to clean up.
+    /// Says that the number's entry is in the index under `hash`. False if it was sealed before: its inserter, who calls
+    /// this, takes it out again.
     #[inline]
     pub(crate) fn publish(&self, hash: u64) -> bool {
         debug_assert_eq!(hash, cell_hash(hash));
         // Release: P3. Relaxed on failure: there is nothing to read behind the cell.
-        match self.cell().compare_exchange(EMPTY, hash, Ordering::Release, Ordering::Relaxed) {
-            Ok(_) => true,
-            Err(cell) => cell & PUBLISHED != 0,
-        }
+        self.cell().compare_exchange(EMPTY, hash, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
-    /// The hash under which the entry is in the index, if it is published and not dead.
+    /// The hash under which the entry is in the index, if it is published.
+    #[inline]
     pub(crate) fn published(&self) -> Option<u64> {
         // Acquire: P3.
         let cell = self.cell().load(Ordering::Acquire);
-        (cell & (PUBLISHED | TAKEN) == PUBLISHED).then_some(cell)
+        (cell & PUBLISHED != 0).then_some(cell)
     }
 
-    /// Kills the number, once.
+    /// As [`published`](Self::published), and if it is not, it will not be any more.
     #[inline]
-    pub(crate) fn claim(&self, guard: &Guard) -> Claim {
+    pub(crate) fn seal(&self) -> Option<u64> {
+        self.published().or_else(|| {
+            // Relaxed: the inserter learns nothing from it but to take its entry out. Acquire on failure: P3.
+            let sealed = self.cell().compare_exchange(EMPTY, SEALED, Ordering::Relaxed, Ordering::Acquire);
+            sealed.err().filter(|&cell| cell != SEALED)
+        })
+    }
+
+    /// Kills the number. True for one caller.
+    #[inline]
+    pub(crate) fn claim(&self, guard: &Guard) -> bool {
         let (first, full) = set_dead(&self.leaf.head, digit(self.number, 0));
-        if !first {
-            return Claim::Lost;
-        }
-        // Acquire: P3. The guard keeps the leaf if others finish it meanwhile.
-        let mut cell = self.cell().load(Ordering::Acquire);
-        if cell == EMPTY {
-            // Acquire: P3.
-            cell = self.cell().fetch_or(TAKEN, Ordering::Acquire);
-        }
-        if full {
+        if first && full {
             self.order.finish_above(self.number, guard);
         }
-        if cell == EMPTY { Claim::Unpublished } else { Claim::Published(cell) }
+        first
     }
 }
 
@@ -302,8 +289,8 @@ impl Order {
 
     /// Kills `number`, once.
     #[cfg(test)]
-    fn claim(&self, number: u64, guard: &Guard) -> Claim {
-        self.place(number, guard).map_or(Claim::Lost, |place| place.claim(guard))
+    fn claim(&self, number: u64, guard: &Guard) -> bool {
+        self.place(number, guard).is_some_and(|place| place.claim(guard))
     }
 
     /// The lowest number that is not dead, whether it was handed out or not.
@@ -388,7 +375,7 @@ mod tests {
         let guard = epoch::pin();
         for number in (0..10_000).rev() {
             if number % 4_097 != 5 {
-                assert!(matches!(order.claim(number, &guard), Claim::Unpublished));
+                assert!(order.claim(number, &guard));
             }
         }
         for expected in [5, 4_102, 8_199, 10_000] {
@@ -399,16 +386,16 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_claimed_once_and_not_published_after() {
+    fn a_number_is_published_or_sealed_and_claimed_once() {
         let order = Order::new();
         let guard = epoch::pin();
         let (three, four, hash) = (order.place(3, &guard).unwrap(), order.place(4, &guard).unwrap(), cell_hash(77));
-        assert!(three.publish(hash) && three.publish(hash));
-        assert!(matches!(order.claim(3, &guard), Claim::Published(seen) if seen == hash));
-        assert!(matches!(order.claim(3, &guard), Claim::Lost));
-        assert!(three.publish(hash), "the claimant cleans up, not the inserter");
-        assert!(matches!(order.claim(4, &guard), Claim::Unpublished));
-        assert!(!four.publish(hash), "the inserter cleans up");
+        assert!(three.publish(hash));
+        assert_eq!((three.published(), three.seal()), (Some(hash), Some(hash)), "the evictor takes it out");
+        assert_eq!((four.published(), four.seal(), four.seal()), (None, None, None));
+        assert!(!four.publish(hash), "the inserter takes it out");
+        assert_eq!(four.published(), None);
+        assert!(order.claim(3, &guard) && !order.claim(3, &guard));
     }
 
     #[test]
@@ -418,7 +405,7 @@ mod tests {
         for number in 0..(1 << 13) {
             order.claim(number, &guard);
         }
-        assert!(matches!(order.claim(17, &guard), Claim::Lost));
+        assert!(!order.claim(17, &guard));
         assert!(order.place(17, &guard).is_none());
         assert_eq!(order.first(&guard), 1 << 13);
     }

@@ -60,9 +60,16 @@ pub(super) const FIFO_EVICT: Source = Source {
         Mutation {
             id: "fifo-claim-first",
             what: "a number is claimed before its entry is unlinked (P5)",
-            find: "if let Some(hash) = place.published() {\n            «node = self.unlink(hash, seq, guard);»",
-            with: "let _ = hash;",
+            find: "if let Some(hash) = place.seal() {\n            «self.unlink(hash, seq, guard)»",
+            with: "{\n                held.slots += u64::from(place.claim(guard));\n                self.unlink(hash, seq, guard)\n            }",
             fate: Fate::Breaks(&["fifo_insert_insert_leave_nothing_older_behind"]),
+        },
+        Mutation {
+            id: "fifo-floor-first",
+            what: "the floor is raised before it is known that the inserter takes its entry out",
+            find: "let node = if let Some(hash) = «place.seal()» {",
+            with: "{\n            if place.published().is_none() {\n                self.floor.fetch_max(seq + 1, Ordering::AcqRel);\n            }\n            place.seal()\n        }",
+            fate: Fate::Breaks(&["fifo_insert_get_pop_oldest_bring_nothing_back"]),
         },
         Mutation {
             id: "fifo-no-floor",
@@ -94,16 +101,9 @@ pub(super) const FIFO_EVICT: Source = Source {
         Mutation {
             id: "fifo-evict-slot-twice",
             what: "an evictor takes the slot that another has",
-            find: "held.slots += u64::from(«!matches!(claim, Claim::Lost)»);",
-            with: "true",
+            find: "held.slots += u64::from(«place.claim(guard)»);",
+            with: "place.claim(guard) || true",
             fate: Fate::Breaks(&["fifo_upsert_evict"]),
-        },
-        Mutation {
-            id: "fifo-published-since",
-            what: "what was published before the claim is left",
-            find: "// Published since: below the floor. Or taken out already, by another evictor or a removal.\n            «node = self.unlink(hash, seq, guard);»",
-            with: "let _ = hash;",
-            fate: Fate::Breaks(&["fifo_insert_overtaken_on_its_way_is_evicted_and_heard_of"]),
         },
     ],
 };
@@ -115,24 +115,14 @@ pub(super) const FIFO: Source = Source {
             id: "fifo-remove-claim-first",
             what: "a removed entry's slot is given back before it is unlinked",
             find: "let removed = «self.unlink(hash, seq, &guard)?»;",
-            with: "{\n            if let Some(place) = self.order.place(seq, &guard) {\n                place.publish(hash);\n                let mut early = self.room.nothing();\n                early.slots += u64::from(!matches!(place.claim(&guard), Claim::Lost));\n            }\n            self.unlink(hash, seq, &guard)?\n        }",
+            with: "{\n            if let Some(place) = self.order.place(seq, &guard) {\n                let mut early = self.room.nothing();\n                early.slots += u64::from(place.claim(&guard));\n            }\n            self.unlink(hash, seq, &guard)?\n        }",
             fate: Fate::Breaks(&["fifo_insert_remove"]),
-        },
-        Mutation {
-            id: "fifo-remove-publish",
-            what: "a removal does not publish in the inserter's stead",
-            find: "«place.publish(hash);»\n            held.slots",
-            with: "",
-            fate: Fate::Survives(
-                &["fifo_insert_insert_of_one_key"],
-                "an inserter that is not told of the removal looks for its entry, and finds none",
-            ),
         },
         Mutation {
             id: "fifo-remove-slot-twice",
             what: "a removal takes the slot that an evictor has",
-            find: "«u64::from(!matches!(place.claim(&guard), Claim::Lost))»",
-            with: "{ place.claim(&guard); 1 }",
+            find: "u64::from(«place.claim(&guard)»)",
+            with: "place.claim(&guard) || true",
             fate: Fate::Breaks(&["fifo_evict_while_remove_count_an_entry_once"]),
         },
         Mutation {
@@ -216,8 +206,8 @@ pub(super) const FIFO_ROOM: Source = Source {
         Mutation {
             id: "fifo-spare-number",
             what: "a number that is not needed stays alive",
-            find: "self.slots += «u64::from(!matches!(number.claim(guard), Claim::Lost))»",
-            with: "{ let _ = number.claim(guard); 1 }",
+            find: "self.slots += «u64::from(number.claim(guard))»",
+            with: "{ let _ = number; 1 }",
             fate: Fate::Breaks(&["fifo_insert_insert_of_one_key_at_the_cap"]),
         },
         Mutation {
