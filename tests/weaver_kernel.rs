@@ -324,6 +324,16 @@ fn revoking_a_principal_counts_what_it_newly_revoked() {
 }
 
 #[test]
+fn revoking_a_principal_does_not_count_what_was_forgotten() {
+    let (set, clock) = tokens();
+    set.track(ANN, 1, after(SECOND)).unwrap();
+    set.track(ANN, 2, after(HOUR)).unwrap();
+    clock.set(after(SECOND + MINUTE));
+    assert_eq!(sweep_all(&set), 1);
+    assert_eq!(set.revoke_principal(&ANN).unwrap(), 1);
+}
+
+#[test]
 fn a_revoked_token_is_never_clear_before_it_has_expired_and_was_swept() {
     let (set, clock) = tokens();
     set.revoke(1, after(HOUR)).unwrap();
@@ -393,9 +403,11 @@ fn re_tracking_keeps_the_later_expiry() {
         set.revoke(2, after(second)).unwrap();
         set.revoke(3, after(first)).unwrap();
         set.track(ANN, 3, after(second)).unwrap();
+        set.revoke(4, after(first)).unwrap();
+        set.revoke(4, after(second)).unwrap();
         clock.set(after(HOUR - NANOSECOND));
         assert_eq!((sweep_all(&set), set.check(&1)), (0, Standing::Clear));
-        assert_eq!((set.check(&2), set.check(&3)), (Standing::Revoked, Standing::Revoked));
+        assert!((2..=4).all(|token| set.check(&token) == Standing::Revoked));
     }
 }
 
@@ -507,6 +519,29 @@ fn cutoffs_combine_by_the_later_one_and_go_when_no_token_they_cover_can_be_alive
     assert_eq!((sweep_all(&set), set.stats().cutoffs), (0, 1));
     clock.set(after(DAY + MINUTE));
     assert_eq!((sweep_all(&set), set.stats().cutoffs, set.stats().principals), (1, 0, 0));
+}
+
+#[test]
+fn a_cutoff_that_is_moved_on_stays_for_what_it_covers_by_then() {
+    let (set, clock) = tokens();
+    set.revoke_principal(&ANN).unwrap();
+    clock.set(after(HOUR));
+    set.revoke_principal(&ANN).unwrap();
+    clock.set(after(DAY + HOUR + MINUTE - NANOSECOND));
+    assert_eq!(sweep_all(&set), 0);
+    assert_eq!(set.check_issued(&1, &ANN, after(HOUR)), Standing::Revoked);
+    clock.set(after(DAY + HOUR + MINUTE));
+    assert_eq!((sweep_all(&set), set.stats().cutoffs), (1, 0));
+}
+
+#[test]
+fn a_cutoff_that_goes_leaves_a_principals_tokens_to_be_revoked() {
+    let (set, clock) = tokens();
+    set.revoke_principal(&ANN).unwrap();
+    set.track(ANN, 1, after(10 * DAY)).unwrap();
+    clock.set(after(2 * DAY));
+    assert_eq!((sweep_all(&set), set.check(&1)), (1, Standing::Clear));
+    assert_eq!((set.revoke_principal(&ANN).unwrap(), set.check(&1)), (1, Standing::Revoked));
 }
 
 #[test]
