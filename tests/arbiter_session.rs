@@ -4,8 +4,11 @@
 //! or one that upstream gets wrong. Time stands still unless a test moves it.
 
 mod common;
+#[path = "common/log.rs"]
+mod log;
 
 use common::sum_over_threads;
+use log::warnings_of;
 use std::collections::HashSet;
 use std::time::Duration;
 use tollgate::clock::{Clock, ManualClock, Timestamp};
@@ -136,6 +139,15 @@ fn a_time_limit_under_a_second_is_raised_to_a_second() {
         let id = store.create(request().time_limit(limit)).unwrap();
         assert_eq!(store.get(&id).unwrap().expires_after, START.saturating_add(SECOND));
     }
+}
+
+#[test]
+fn only_a_time_limit_that_is_raised_is_warned_of() {
+    let warnings = [NANOSECOND, SECOND - NANOSECOND, SECOND, HOUR].map(|limit| {
+        let (store, _) = store();
+        warnings_of(|| _ = store.create(request().time_limit(limit)).unwrap())
+    });
+    assert_eq!(warnings, [1, 1, 0, 0]);
 }
 
 #[test]
