@@ -250,3 +250,23 @@ fn values_that_remove_batches_when_dropped_do_not_pile_up_on_the_stack() {
     };
     thread::Builder::new().stack_size(1 << 18).spawn(drops).unwrap().join().unwrap();
 }
+
+/// The slot of what was evicted was in hand when the first eviction was warned of, and an insert by the subscriber waited
+/// for it for ever.
+#[test]
+fn a_subscriber_may_insert_when_the_first_eviction_is_warned_of() {
+    let map = Arc::new(FifoMap::builder(1).build().unwrap());
+    let inner = Arc::clone(&map);
+    let insert = move || {
+        inner.insert(3, "by the subscriber").unwrap();
+        std::io::sink()
+    };
+    // With a second dispatcher about, tracing asks both whether an event is wanted.
+    let _other = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+    tracing::subscriber::with_default(tracing_subscriber::fmt().with_writer(insert).finish(), || {
+        for key in 1..3 {
+            map.insert(key, "by the caller").unwrap();
+        }
+    });
+    assert_eq!(map.snapshot(), [(2, 3, "by the subscriber")]);
+}

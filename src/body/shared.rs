@@ -93,7 +93,7 @@ impl<C: Clock> Shared<C> {
         let stored = Arc::new(StoredRecord { id, record, body, body_len, ticket });
         match self.records.insert(ticket, Arc::clone(&stored)) {
             Ok(placed) if placed.overtaken => {
-                // Evicted already, by an insert that found nothing older: what follows is ours.
+                // Evicted already, when there was nothing older: what follows is ours.
                 self.depart(&stored);
                 self.counts.for_bytes.add(1);
                 return Ok(true);

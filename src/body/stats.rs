@@ -26,7 +26,7 @@ impl AddAssign for Freed {
     }
 }
 
-/// What a pruning let go, by reason. What inserts evicted meanwhile is not its doing.
+/// What a pruning let go, by reason. Not what inserts evicted meanwhile, nor what went before its own insert was done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PruneReport {

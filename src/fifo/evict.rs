@@ -19,7 +19,8 @@ where
     S: BuildHasher,
 {
     /// Evicts the oldest entries, `limit` at most, as long as `condition` holds of the oldest one, and returns how many
-    /// went. A value that is replaced while it is judged goes with its entry. Each step is O(1), expected.
+    /// went. A value that is replaced while it is judged goes with its entry; at one that is on its way in or out it ends.
+    /// Each step is O(1), expected.
     pub fn evict_while(&self, limit: usize, condition: impl Fn(&K, &V) -> bool) -> usize {
         let guard = epoch::pin();
         let mut fallen = Vec::new();
@@ -133,11 +134,6 @@ where
         held.slots += u64::from(place.claim(guard));
         // What was not published is counted by its inserter, if there is an entry at all.
         let node = node?;
-        if self.warned.get() == 0 && self.warned.first() {
-            let (cap, max_bytes) = (self.room.cap(), self.room.max_bytes());
-            // In the middle of things, and a subscriber is the user's code.
-            contained(|| tracing::warn!(cap, max_bytes, "first eviction: the oldest entries go from now on"));
-        }
         self.counts.add(reason);
         held.bytes += node.value.weight;
         self.note(fallen, node, reason);
@@ -162,11 +158,17 @@ where
         }
     }
 
+    /// Tells of what was evicted, when nothing is in hand any more: this is the user's code.
     pub(super) fn announce(&self, fallen: Fallen<'_, K, V>) {
         if let Some(listen) = &self.listener {
             for (node, reason) in fallen {
                 listen(&node.key, &node.value.value, reason);
             }
+        }
+        if self.warned.get() == 0 && self.counts.evicted() > 0 && self.warned.first() {
+            let (cap, max_bytes) = (self.room.cap(), self.room.max_bytes());
+            // Contained: who called has what it did to go on with.
+            contained(|| tracing::warn!(cap, max_bytes, "first eviction: the oldest entries go from now on"));
         }
     }
 }

@@ -12,6 +12,8 @@
 //!   linked, so its number is dead for readers from the moment at which the evictor raises `floor` past it, between sealing
 //!   and claiming it. An entry goes within the call that tells of it: that of its inserter, or of who unlinks it.
 //! - A removal unlinks the entry, claims the number and gives its slot back; the hole costs neither capacity nor time.
+//! - Bytes are a second pool beside the slots. An entry that goes on its way in gives its bytes back when its insert goes
+//!   on: who needs bytes before that takes those of the next oldest.
 //!
 //! A walk reads `tail` first and ignores higher numbers: the entries below it that are alive at any later moment held
 //! slots at that one, so it never collects more than `cap`.
@@ -39,7 +41,8 @@
 //! None of its own. A panic in the user's code leaves the map as it was, but for older entries that had made room by then;
 //! one in the `Clone` of what is returned, as the operation leaves it. Slots and bytes in hand go back. The listener is
 //! called when an operation is complete in every other respect; after a panic, in it or before, what the same operation
-//! evicted goes unannounced. Of `Drop`, see [`map`](crate::map#panics).
+//! evicted goes unannounced. A `Hash` that panics while the map grows may leave an entry unseen, with its bytes, that was
+//! evicted on its way in. Of `Drop`, see [`map`](crate::map#panics).
 
 mod builder;
 mod evict;
@@ -156,11 +159,8 @@ where
         let mut fallen = Vec::new();
         // Its number is not known yet. The rest is on its way to memory while its place is looked for.
         let node = Owned::new(key, Entry { seq: 0, weight, value });
-        let (placed, overtaken) = self.place(node, reclaim, &guard, &mut fallen);
+        let placed = self.place(node, reclaim, &guard, &mut fallen);
         self.announce(fallen);
-        if let (Some(node), Some(listen)) = (&overtaken, &self.listener) {
-            listen(&node.key, &node.value.value, Reason::Capacity);
-        }
         Ok(placed)
     }
 
@@ -257,15 +257,14 @@ where
         entry.seq >= self.floor.load(Ordering::Acquire)
     }
 
-    /// Finds a place for an entry. Gives it back if it was overtaken by `cap` newer ones before it was linked: it then
-    /// counts as inserted and evicted.
+    /// Finds a place for an entry, and links it there.
     fn place<'g>(
         &'g self,
         mut node: Owned<K, Entry<V>>,
         mut reclaim: Reclaim<'_>,
         guard: &'g Guard,
         fallen: &mut Fallen<'g, K, V>,
-    ) -> (Placed, Option<Owned<K, Entry<V>>>) {
+    ) -> Placed {
         let (hash, weight) = (self.hash(&node.key), node.value.weight);
         let mut held = self.room.nothing();
         loop {
@@ -276,10 +275,10 @@ where
             let slots = slots - u64::from(held.number.is_some()).min(slots);
             if held.slots < slots || held.bytes < bytes {
                 self.acquire(&mut held, slots, bytes, &mut reclaim, guard, fallen);
-                if held.slots < slots || held.bytes < bytes {
+                // What was found may be dead by now and linked still; what was not, the exchange below would meet.
+                if found.is_some() || held.slots < slots || held.bytes < bytes {
                     continue;
                 }
-                // Time has passed, but the exchange below fails if what was found, or not, is not so any more.
             }
             let seq = match (found, &held.number) {
                 (Some(old), _) => old.value.seq,
@@ -288,10 +287,8 @@ where
                     held.slots -= 1;
                     // AcqRel: P5, and P6 through the slot in hand.
                     let seq = self.tail.fetch_add(1, Ordering::AcqRel);
-                    let Some(number) = self.order.place(seq, guard) else {
-                        self.counts.add(Reason::Capacity);
-                        return (Placed { seq, replaced: false, overtaken: true }, Some(node));
-                    };
+                    // None if it is dead, with its neighbours: whoever claimed it has the slot.
+                    let Some(number) = self.order.place(seq, guard) else { continue };
                     held.number = Some((number, guard));
                     seq
                 }
@@ -308,7 +305,7 @@ where
                     // A number that is not needed after all goes back with the rest.
                     let number = if replaced { None } else { held.number.take() };
                     let overtaken = number.is_some_and(|(n, _)| self.settle(n, hash, &mut held, guard, fallen));
-                    return (Placed { seq, replaced, overtaken }, None);
+                    return Placed { seq, replaced, overtaken };
                 }
                 Err(again) => node = again,
             }
@@ -325,7 +322,7 @@ where
         fallen: &mut Fallen<'g, K, V>,
     ) -> bool {
         if !number.publish(hash) {
-            // Overtaken by `cap` newer inserts: whoever claims the number has the slot, and left us the rest.
+            // Overtaken: whoever claims the number has the slot, and left us the rest.
             if let Some(node) = self.unlink(hash, number.number(), guard) {
                 self.counts.add(Reason::Capacity);
                 held.bytes += node.value.weight;

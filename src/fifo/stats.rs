@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// There were as many as the cap.
+    /// There were as many as the cap. Also whatever an entry went for that was still on its way in.
     Capacity,
     /// They weighed as much as allowed.
     Bytes,
@@ -26,7 +26,7 @@ pub struct Placed {
     /// Whether it replaced the value of an entry that was there, at that one's place.
     pub replaced: bool,
     /// Whether it was evicted before this call was done with it. Nobody else returns it, and the listener, if there is
-    /// one, was told by this call.
+    /// one, was told by this call, with the value that others had replaced it with by then.
     pub overtaken: bool,
 }
 
@@ -68,7 +68,8 @@ pub struct FifoStats {
     pub evicted_for_age: u64,
     /// Entries removed by key.
     pub removed: u64,
-    /// The lowest number that is alive. A record without gaps starts at 0: what is missing was evicted or removed.
+    /// The lowest number that is alive. A record without gaps starts at 0: what is missing was evicted or removed, or given
+    /// up by an insert whose key had come in meanwhile.
     pub first_seq: Option<u64>,
     /// The last number handed out.
     pub last_seq: Option<u64>,
@@ -100,6 +101,11 @@ impl Counts {
             Reason::Removed => &self.removed,
         };
         counter.add(1);
+    }
+
+    /// Entries evicted, for whatever reason.
+    pub(super) fn evicted(&self) -> u64 {
+        self.capacity.get() + self.bytes.get() + self.age.get()
     }
 
     pub(super) fn stats(

@@ -16,8 +16,8 @@
 //! | a hash (`PUBLISHED`) | the entry is in the index under this hash: whoever evicts it takes it out |
 //! | `SEALED` | to be evicted before it was published: the inserter takes it out, and tells of it |
 //!
-//! Publishing and sealing are compare-exchanges from 0, so exactly one side takes the entry out: the one in whose call it
-//! goes.
+//! Publishing and sealing are compare-exchanges from 0, so exactly one side is to take the entry out, and it goes within
+//! that one's call, unless a removal took it before.
 //!
 //! # Ordering pairs
 //!

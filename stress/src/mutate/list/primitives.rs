@@ -174,6 +174,13 @@ pub(super) const FIFO: Source = Source {
             fate: Fate::Breaks(&["fifo_insert_of_a_key_whose_insert_was_overtaken"]),
         },
         Mutation {
+            id: "fifo-replace-evicted",
+            what: "an insert replaces what it found before it evicted",
+            find: "if «found.is_some()» || held.slots",
+            with: "false",
+            fate: Fate::Breaks(&["fifo_insert_insert_of_one_key_by_bytes_leaves_it_there"]),
+        },
+        Mutation {
             id: "fifo-tail-to-acquire",
             what: "a number is handed out (P5)",
             find: "self.tail.fetch_add(1, «Ordering::AcqRel»)",
