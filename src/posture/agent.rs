@@ -211,4 +211,20 @@ mod tests {
         assert!(agent.all.take_down(&Arc::new(order)));
         assert!(!agent.is_settled());
     }
+
+    #[test]
+    fn a_refusal_fits_an_agent_that_it_can_be_recorded_of() {
+        use Refusal::{Guarded, Latched, Stale, Superseded};
+        let agent = Agent::stranger(&Everyone::new(), Posture::Tool, 1);
+        let latched = Agent { latched: true, ..agent.clone() };
+        let fitting = |agent: &Agent, from| {
+            [Stale, Latched, Guarded, Superseded]
+                .into_iter()
+                .filter(|refusal| refusal.still_fits(agent, from))
+                .collect()
+        };
+        let found: [Vec<_>; 3] =
+            [fitting(&agent, Posture::Tool), fitting(&latched, Posture::Tool), fitting(&latched, Posture::Supervised)];
+        assert_eq!(found, [vec![Guarded, Superseded], vec![Latched, Guarded, Superseded], vec![Stale]]);
+    }
 }

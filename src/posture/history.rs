@@ -155,6 +155,14 @@ mod tests {
         history.iter().map(|record| record.seq).collect()
     }
 
+    /// An append copies little, and a drop goes down no long list.
+    fn assert_in_blocks(history: &History) {
+        let tail = history.tail.as_ref().map_or(0, |link| link.place);
+        assert!(tail <= BLOCK && tail == history.tail().len() as u64);
+        assert!(history.blocks.iter().all(|block| !block.is_empty() && block.len() as u64 <= BLOCK));
+        assert!(history.blocks.len() as u64 <= history.len() / BLOCK + 1, "one is cut, the others are full");
+    }
+
     #[test]
     fn a_list_keeps_what_was_appended_and_cuts_what_is_below_the_floor() {
         for length in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK, 3 * BLOCK + 5] {
@@ -162,15 +170,18 @@ mod tests {
             let all: Vec<u64> = (0..length).map(|i| 2 * i).collect();
             let history = all.iter().fold(History::default(), |history, &seq| history.with(record(seq)));
             assert_eq!((numbers(&history), history.len()), (all.clone(), length));
+            assert_in_blocks(&history);
             for floor in 0..=2 * length + 1 {
                 let left: Vec<u64> = all.iter().copied().filter(|&seq| seq >= floor).collect();
                 let cut = history.cut(floor);
                 assert_eq!(cut.is_some(), left.len() < all.len(), "something to cut");
                 let cut = cut.unwrap_or_else(|| history.clone());
                 assert_eq!((numbers(&cut), cut.len()), (left.clone(), left.len() as u64));
+                assert_in_blocks(&cut);
                 let appended = (0..BLOCK).fold(cut, |cut, i| cut.with(record(2 * length + 2 + i)));
                 assert_eq!(appended.len(), left.len() as u64 + BLOCK);
                 assert!(numbers(&appended).is_sorted());
+                assert_in_blocks(&appended);
             }
         }
     }
