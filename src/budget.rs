@@ -18,7 +18,7 @@
 //!
 //! # Progress
 //!
-//! Lock-free; a failed exchange means that another call was admitted. Without a 128-bit compare-and-swap in the
+//! Lock-free; a failed exchange means that another call changed the meter, or is tried again. Without a 128-bit compare-and-swap in the
 //! hardware, `portable-atomic` falls back to a lock.
 
 use crate::clock::{Timestamp, saturating_nanos};
@@ -285,7 +285,8 @@ impl Meter {
     }
 
     /// Gives back `calls` that were admitted at `admitted_at`: to the budget, and to the window if that is the one they
-    /// were in. Lock-free. Gives back what was spent at most.
+    /// were in. Where its start is rounded (see the module), not if they may have been in the one before. Lock-free. Gives
+    /// back what was spent at most.
     ///
     /// # Errors
     ///
@@ -296,7 +297,8 @@ impl Meter {
                 return Err(Denied::Shut(state.status));
             }
             let left = state.calls.saturating_sub(calls);
-            let in_window = self.layout.ticks(self.since_origin(admitted_at)) >= state.start;
+            let start = self.layout.nanos(state.start);
+            let in_window = start.is_some_and(|start| self.since_origin(admitted_at) >= start);
             let window_calls = state.window_calls.saturating_sub(if in_window { calls } else { 0 });
             Ok(State { calls: left, window_calls: window_calls.min(left), ..state })
         });

@@ -22,7 +22,7 @@
 //! # Progress
 //!
 //! All operations are lock-free. Adding is O(1). A sweep does at most `limit` steps and a walk over the buckets, of
-//! which there are 704 at most in an era. An entry is visited before it is taken off, so a sweeper that stops halfway
+//! which 704 at most in an era are not due yet. An entry is visited before it is taken off, so a sweeper that stops halfway
 //! hides nothing; two sweepers may therefore visit the same entry.
 //!
 //! Linearization points: *add*, the push; *sweep*, for each entry, the pop.
@@ -43,8 +43,9 @@
 use crate::clock::Timestamp;
 use crate::hash::{RandomState, random_state};
 use crate::raw::epoch::{self, Guard};
+use crate::raw::node::{Node, Owned};
 use crate::raw::stack::{Loose, Stack};
-use crate::raw::table::{Node, Owned, Place, Table};
+use crate::raw::table::{Place, Table};
 use crate::sync::{AtomicU64, Counter, Ordering};
 use crossbeam_utils::CachePadded;
 use std::fmt;

@@ -8,17 +8,20 @@
 //! # Progress
 //!
 //! Every operation is lock-free, gets included, and gets write no shared memory. Growing moves no entry, only pointers to
-//! them, a few with every insert; but for the allocation of zeroes, no operation does work in proportion to the table.
+//! them, a few with every insert of a new key. What is in proportion to the table is the allocation of zeroes, and when all
+//! have moved, a look at what the old lines went on to.
 //!
 //! # Memory
 //!
-//! Per entry, its key and value in an allocation of their own, and 14 to 28 bytes of slots; a cache line for each shard of an
-//! empty map. What is removed is freed when every thread that was pinned then has unpinned; of blocks up to 520 bytes each
-//! thread keeps 512 of a size for its next entries. The table does not shrink.
+//! Per entry, its key and value in an allocation of their own, and 14 to 28 bytes of slots, half as much again until all have
+//! moved; 192 bytes for each shard of an empty map. What is removed can be freed when every thread that was pinned then has
+//! unpinned, and is by one of the operations that follow, or by [`Pinned::flush`]; of blocks up to 520 bytes each thread
+//! keeps 512 of a size for its next entries. The table does not shrink.
 //!
 //! # Panics
 //!
-//! None of its own. A panic in the user's `Hash`, `Eq`, `Borrow`, `BuildHasher` or closure leaves the map as it was before
+//! If the hashes of hundreds of thousands of keys agree in so many bits that one line has to hold them all, an insert panics,
+//! and leaves the map as it was. A panic in the user's `Hash`, `Eq`, `Borrow`, `BuildHasher` or closure leaves the map as it was before
 //! the call, one in the `Clone` of what is returned as it is after it. A panic in the `Drop` of what was in the map reaches
 //! nobody, as it is dropped by whoever happens to collect: the panic hook tells of it, and nothing else is lost.
 //!
@@ -28,7 +31,8 @@
 use crate::contain::contained;
 use crate::hash::{RandomState, random_state};
 use crate::raw::epoch::{self, Guard};
-use crate::raw::table::{Owned, Place, Table};
+use crate::raw::node::Owned;
+use crate::raw::table::{Place, Table};
 use crate::sync::MODEL;
 use std::borrow::Borrow;
 use std::fmt;

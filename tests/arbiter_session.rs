@@ -142,6 +142,20 @@ fn a_time_limit_under_a_second_is_raised_to_a_second() {
 }
 
 #[test]
+fn a_closed_session_makes_room_though_the_clock_has_stepped_back() {
+    for closed_at in [START.saturating_add(MINUTE), Timestamp::MAX] {
+        let (store, clock) = store_of(SessionConfig::new().capacity(2));
+        clock.set(closed_at);
+        let one = store.create(request()).unwrap();
+        store.create(request_of(BOB)).unwrap();
+        store.close(&one).unwrap();
+        assert_eq!(store.close_for_agent(&BOB), 1);
+        clock.set(START);
+        assert!((0..2).all(|_| store.create(request()).is_ok()));
+    }
+}
+
+#[test]
 fn only_a_time_limit_that_is_raised_is_warned_of() {
     let warnings = [NANOSECOND, SECOND - NANOSECOND, SECOND, HOUR].map(|limit| {
         let (store, _) = store();

@@ -101,6 +101,19 @@ fn a_refund_of_an_earlier_window_makes_no_room_in_this_one() {
     assert_eq!(meter.admit(1, at(71)).unwrap().window_calls, 3);
 }
 
+/// Both windows began in one tick, so that a call of the first made room in the second.
+#[test]
+fn a_refund_that_may_be_of_the_window_before_makes_no_room_in_this_one() {
+    let limits = Limits::new(u64::MAX).with_rate(1, Duration::from_secs(1));
+    let nanos = |nanos| Timestamp::from_nanos(nanos);
+    let meter = Meter::new(limits, Timestamp::ZERO).unwrap();
+    meter.admit(1, nanos(999_999_999)).unwrap();
+    meter.admit(1, nanos(1_000_000_000)).unwrap();
+    meter.refund(1, nanos(999_999_999)).unwrap();
+    assert!(matches!(meter.admit(1, nanos(1_000_000_001)), Err(Denied::Rate { used: 1, .. })));
+    assert_eq!(meter.spent_at(nanos(1_000_000_001)).calls, 1);
+}
+
 /// At the last instant every call opened a window of its own.
 #[test]
 fn the_rate_limit_holds_at_the_end_of_time() {

@@ -252,7 +252,6 @@ impl Pair {
     }
 
     fn close(&mut self, id: Uuid) -> std::result::Result<(), SessionError> {
-        let now = self.now();
         let at = self.find(id).ok_or(SessionError::NotFound)?;
         self.settle(|session| session.id == id);
         let session = &mut self.held[at];
@@ -260,20 +259,20 @@ impl Pair {
             return Err(SessionError::Closed);
         }
         session.meter.status = MeterStatus::Closed;
-        session.sweep_at = session.sweep_at.min(now);
+        session.sweep_at = 0;
         self.closed += 1;
         Ok(())
     }
 
     fn close_for_agent(&mut self, agent: u128) -> u64 {
-        let (now, closed) = (self.now(), self.closed);
+        let closed = self.closed;
         self.settle(|session| session.agent == agent);
         for session in self.held.iter_mut().filter(|session| session.agent == agent && !session.disbanded) {
             self.closed += u64::from(session.meter.status == MeterStatus::Open);
             if session.meter.status == MeterStatus::Open {
                 session.meter.status = MeterStatus::Closed;
             }
-            session.sweep_at = session.sweep_at.min(now);
+            session.sweep_at = 0;
             session.disbanded = true;
         }
         self.closed - closed

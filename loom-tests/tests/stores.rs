@@ -98,6 +98,24 @@ fn session_close_close_for_agent_counts_it_once() {
 }
 
 #[test]
+fn session_expire_close_for_agent_leaves_it_as_it_was_told() {
+    exhaustive(|order| {
+        let (store, _) = sessions(SessionConfig::new());
+        let id = store.create(request()).unwrap();
+        let (one, two) = (store.clone(), store.clone());
+        // By its caller's clock it is over.
+        let late = move || one.admit_at(&id, None, &["tool"], at(111)).unwrap_err();
+        let close = move || {
+            two.close_for_agent(&AGENT);
+            two.get(&id).unwrap().status
+        };
+        let (told, seen) = order.race(late, close);
+        let left = store.get(&id).unwrap().status;
+        assert_eq!((told == SessionError::Expired, seen), (left == Status::Expired, left), "{told}");
+    });
+}
+
+#[test]
 fn session_expire_expire_gives_the_place_back_once() {
     exhaustive(|order| {
         let (store, clock) = sessions(SessionConfig::new().sessions_per_agent(2));
@@ -420,6 +438,25 @@ fn sweep_of_a_cutoff_check_issued() {
         let check = move || two.check_issued_at(&1, &7, at(100), at(101));
         let (_, seen) = order.race(move || one.sweep(8), check);
         assert_ne!(seen, Standing::Clear);
+    });
+}
+
+#[test]
+fn sweep_of_a_cutoff_revoke_principal_leaves_nothing_behind() {
+    coarse(|order| {
+        // The cutoff may be over before the call that set it has revoked what is tracked, which stays.
+        let (set, clock) = revocations(4);
+        set.track(7, 1, at(130)).unwrap();
+        let (one, two, later) = (set.clone(), set.clone(), clock.clone());
+        let sweep = move || {
+            later.set(at(120));
+            one.sweep(8)
+        };
+        order.race(sweep, move || two.revoke_principal(&7).unwrap());
+        clock.set(at(140));
+        set.sweep(8);
+        let stats = set.stats();
+        assert_eq!((stats.live, stats.cutoffs, stats.principals), (0, 0, 0));
     });
 }
 

@@ -4,8 +4,8 @@ use super::room::Held;
 use super::{Entry, Fallen, FifoMap, Reason};
 use crate::contain::contained;
 use crate::raw::epoch::{self, Guard};
+use crate::raw::node::Node;
 use crate::raw::order;
-use crate::raw::table::Node;
 use crate::sync::{Ordering, relax};
 use std::hash::{BuildHasher, Hash};
 

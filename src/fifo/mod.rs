@@ -54,8 +54,9 @@ pub use stats::{FifoStats, Placed, Reason, TooHeavy};
 
 use crate::hash::{RandomState, random_state};
 use crate::raw::epoch::{self, Guard};
+use crate::raw::node::{Node, Owned};
 use crate::raw::order::{self, Order, cell_hash};
-use crate::raw::table::{Node, Owned, Place, Table};
+use crate::raw::table::{Place, Table};
 use crate::sync::{AtomicU64, Counter, Ordering};
 use crossbeam_utils::CachePadded;
 use evict::Reclaim;

@@ -69,7 +69,7 @@ pub struct FifoStats {
     /// Entries removed by key.
     pub removed: u64,
     /// The lowest number that is alive. A record without gaps starts at 0: what is missing was evicted or removed, or given
-    /// up by an insert whose key had come in meanwhile.
+    /// up by an insert whose key had come in, or whose number had been passed over, meanwhile.
     pub first_seq: Option<u64>,
     /// The last number handed out.
     pub last_seq: Option<u64>,

@@ -237,7 +237,7 @@ impl<T: Payload, C: Clock> HandleStore<T, C> {
             live: entries.live,
             bytes: entries.bytes,
             capacity: entries.cap,
-            stored: entries.last_seq.map_or(0, |last| last + 1),
+            stored: entries.live + entries.evicted() + entries.removed,
             expired: shared.expired.get(),
             removed: shared.removed.get(),
             evicted_for_capacity: entries.evicted_for_capacity,

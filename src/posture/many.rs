@@ -190,6 +190,7 @@ impl<C: Clock> Shared<C> {
 #[cfg(all(test, not(tollgate_loom)))]
 mod tests {
     use super::*;
+    use crate::budget::Status;
     use crate::clock::{ManualClock, Timestamp};
     use crate::posture::PostureConfig;
 
@@ -210,6 +211,17 @@ mod tests {
         let lowered = Cohort::new(None);
         assert!(!shared.confirm(&name, &seen, &lowered), "taken down with the unknown since");
         assert!(shared.confirm(&name, &seen, &birth));
+    }
+
+    #[test]
+    fn an_agent_is_not_confirmed_once_a_cohort_of_it_is_down() {
+        for cohort in [|seen: &Agent| Arc::clone(&seen.all), |seen: &Agent| seen.birth.clone().unwrap()] {
+            let (shared, name) = (shared(), Arc::from("agent"));
+            let seen = Agent::stranger(&shared.everyone(), shared.config.default_posture, 7);
+            assert!(shared.agents.pin().try_insert(Arc::clone(&name), seen.clone()).is_ok());
+            cohort(&seen).members.shut(Status::Closed).unwrap();
+            assert!(!shared.confirm(&name, &seen, seen.birth.as_ref().unwrap()));
+        }
     }
 
     #[test]

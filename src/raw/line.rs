@@ -310,7 +310,11 @@ impl<N> Line<N> {
                 // It was filled and freed since: the turn has moved on.
                 (Some((_, _, Some(_))), _) => {}
                 (_, Some(free)) => _ = self.pass(turn, free),
-                (_, None) => return Ok(Spot::Full(&line.slots[SLOTS - 1], last)),
+                (_, None) => {
+                    // Here, where nothing is published yet: slots of the line that is to follow need indices, too.
+                    assert!(before + 2 * SLOTS < Turn::MOST, "no hash tells so many keys apart");
+                    return Ok(Spot::Full(&line.slots[SLOTS - 1], last));
+                }
             }
         }
     }

@@ -6,6 +6,7 @@
 //! | [`blocks`] | memory for what is reclaimed soon: what a thread frees, it uses again |
 //! | [`link`] | an atomic pointer with tag bits |
 //! | [`line`](mod@line) | a bucket of a hash table: a cache line of tagged pointers to entries |
+//! | [`node`] | an entry, and who owns it until it is published |
 //! | [`table`] | a sharded hash table of lines that grows without stopping anybody |
 //! | [`word`] | what a slot of such a line holds |
 //! | [`stack`] | a stack that can be sealed |
@@ -18,11 +19,11 @@
 //! 1. **Protected.** A block that was reachable at some moment of a guard's life is not freed during it: whoever
 //!    unlinks a block retires it afterwards, and reclamation waits for every guard that was there.
 //! 2. **Reached.** A pointer loaded under a guard from a reachable block, or from a block reached that way, leads to
-//!    a block that was reachable at some moment of the guard's life: a marked block's successor is frozen, so it was
-//!    reachable when the marked block was unlinked.
+//!    a block that was reachable at some moment of the guard's life. Lines that have moved still point to entries that may
+//!    have been removed since: those of lines that were not seen moved under the guard were there when it began, or later.
 //! 3. **Once.** A block is unlinked by exactly one successful compare-exchange, and whoever made it retires it.
-//! 4. **Low.** A pointer to an entry has its upper 16 bits clear on the platforms whose slots use them; checked when the
-//!    entry is put into a slot.
+//! 4. **Low.** A pointer to an entry or a line has its upper 16 bits clear on the platforms whose slots use them; checked
+//!    when it is put into a slot.
 //! 5. **Owned.** The lines that a line goes on to live as long as it does.
 //! 6. **Sole.** `&mut self`, or a block that was never published, has no other reader.
 
@@ -33,6 +34,7 @@ pub(crate) mod epoch;
 mod ideal;
 pub(crate) mod line;
 pub(crate) mod link;
+pub(crate) mod node;
 pub(crate) mod order;
 pub(crate) mod stack;
 pub(crate) mod table;

@@ -22,6 +22,7 @@
 
 use super::epoch::{self, Guard};
 use super::line::{Frozen, Line, Open, SLOTS, Spot, Taken};
+use super::node::{Node, Owned};
 use super::word::tag_of;
 use crate::sync::{AtomicPtr, AtomicU64, Counter, MODEL, Ordering};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
@@ -43,60 +44,6 @@ const SHARE: u64 = 64;
 const STEPS: usize = if MODEL { 1 } else { 2 };
 /// Lines of a shard at most: the bits of the hash that choose one.
 const MAX_LINES: usize = 1 << 31;
-
-/// An entry.
-#[repr(align(8))]
-pub(crate) struct Node<K, V> {
-    pub(crate) key: K,
-    pub(crate) value: V,
-}
-
-/// A node that was not published: freed when dropped.
-pub(crate) struct Owned<K, V>(*mut Node<K, V>);
-
-impl<K, V> Owned<K, V> {
-    pub(crate) fn new(key: K, value: V) -> Self {
-        Self(epoch::alloc(Node { key, value }))
-    }
-
-    /// The key and value, for another try.
-    pub(crate) fn into_parts(self) -> (K, V) {
-        let node = self.publish();
-        // SAFETY: from `alloc`, never published (invariant 6), and `self` is gone.
-        let node = unsafe { epoch::take(node) };
-        (node.key, node.value)
-    }
-
-    /// Gives the node up to the table.
-    fn publish(self) -> *mut Node<K, V> {
-        let node = self.0;
-        std::mem::forget(self);
-        node
-    }
-}
-
-impl<K, V> std::ops::Deref for Owned<K, V> {
-    type Target = Node<K, V>;
-
-    fn deref(&self) -> &Node<K, V> {
-        // SAFETY: from `alloc`, and ours (invariant 6).
-        unsafe { epoch::deref(self.0) }
-    }
-}
-
-impl<K, V> std::ops::DerefMut for Owned<K, V> {
-    fn deref_mut(&mut self) -> &mut Node<K, V> {
-        // SAFETY: from `alloc`, and ours (invariant 6).
-        unsafe { &mut *self.0 }
-    }
-}
-
-impl<K, V> Drop for Owned<K, V> {
-    fn drop(&mut self) {
-        // SAFETY: from `alloc`, never published (invariant 6).
-        unsafe { epoch::dealloc(self.0) }
-    }
-}
 
 /// The lines of a shard.
 struct Lines<K, V> {
@@ -276,7 +223,7 @@ impl<K, V, S> Table<K, V, S> {
         if !line.is_settled() {
             line = Self::behind(lines, hash, guard);
         }
-        // SAFETY: of the shard's lines, or those before (invariant 2).
+        // SAFETY: of the shard's lines, or of those before, which had not moved under this guard (invariant 2).
         unsafe { line.get(tag_of(hash), guard, |node| is(&node.key, &node.value)) }
     }
 
@@ -443,10 +390,11 @@ impl<'g, K, V> Found<'g, K, V> {
         if !self.0.replace(node.0) {
             return Err(node);
         }
+        let node = node.publish();
         // SAFETY: unlinked by us alone (invariant 3).
         unsafe { guard.retire(self.0.node()) };
         // SAFETY: published under the guard (invariant 1).
-        Ok(unsafe { epoch::deref(node.publish()) })
+        Ok(unsafe { epoch::deref(node) })
     }
 
     /// Removes it. False if it is not there any more.
@@ -502,6 +450,7 @@ impl<K, V, S> Drop for Table<K, V, S> {
 #[cfg(all(test, not(tollgate_loom)))]
 mod tests {
     use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
 
     /// Hashes a number to itself.
     #[derive(Clone, Default)]
@@ -545,6 +494,19 @@ mod tests {
         keys.sort_unstable();
         assert!(keys.into_iter().eq(0..10_000));
         assert!((10_000..40_000).contains(&(table.lines(&table.shards[0], &guard).len * SLOTS)));
+    }
+
+    #[test]
+    fn a_line_that_can_take_no_more_says_so_before_it_takes_an_entry() {
+        let (table, guard, mut inserted) = (Table::new(1, Same(0)), epoch::pin(), 0);
+        let fill = AssertUnwindSafe(|| {
+            for key in 0.. {
+                insert(&table, key << 32, &guard);
+                inserted = key + 1;
+            }
+        });
+        assert!(catch_unwind(fill).is_err());
+        assert!(table.iter(&guard).map(|node| node.key >> 32).eq(0..inserted));
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl Standing {
 pub enum Revoked {
     /// The token is revoked now.
     Newly,
-    /// It was revoked before.
+    /// It was revoked before, or its principal was while this call was at it.
     Already,
     /// The set was full: every token of the principal that was issued up to now, or will be within the grace, is revoked
     /// instead.
@@ -124,7 +124,7 @@ pub enum Revoked {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RevocationError {
-    /// The set holds as much as it may, none of it expired.
+    /// The set holds as much as it may, none of it expired, with what other calls have in hand.
     #[error("revocation set is full")]
     Full {
         /// The set's capacity.

@@ -23,7 +23,8 @@
 //! # Linearization points
 //!
 //! *revoke* and *track*: the exchange that links the token's entry; *revoke_principal*: the shutting of its cohort for
-//! what is tracked, and before it the linking of its cutoff for what is not; *check*: the lookup.
+//! what is tracked, and before it the linking of its cutoff for what is not; *check*: the lookup. A token has joined its
+//! cohort just before it is linked: a revocation of its principal in between counts and covers it.
 //!
 //! # Panics
 //!

@@ -226,8 +226,18 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
             }
             let cohort = done.before.and_then(|known| known.cohort.as_ref());
             let newly = cohort.and_then(|cohort| cohort.members.shut(Status::Closed).ok());
+            if let Some(cohort) = cohort {
+                // A sweep may have dropped the cutoff before that, and left the cohort, which was open.
+                self.drop_principal(principal, cohort);
+            }
             return Ok(newly.filter(|spent| spent.status == Status::Open).map_or(0, |spent| spent.calls));
         }
+    }
+
+    /// Drops a principal of whom nothing is known but a cohort that is shut.
+    fn drop_principal(&self, principal: &P, shut: &Arc<Cohort<P>>) {
+        let same = |cohort: &Option<Arc<Cohort<P>>>| cohort.as_ref().is_some_and(|cohort| Arc::ptr_eq(cohort, shut));
+        self.principals.pin().remove_if(principal, |known| known.cutoff.is_none() && same(&known.cohort));
     }
 
     /// When no token issued up to `cutoff` can be alive any more.
@@ -286,6 +296,11 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
             _ => Step::Keep,
         });
         if done.before.is_some_and(ended) {
+            let left = done.after.and_then(|known| known.cohort.as_ref());
+            // Confirmed, not only looked at: who shuts it later then finds that the cutoff is gone.
+            if let Some(cohort) = left.filter(|cohort| !cohort.members.confirm_open()) {
+                self.drop_principal(principal, cohort);
+            }
             self.swept.up();
             self.cutoff_room.give_back(1);
             return (true, Next::Drop);

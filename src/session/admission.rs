@@ -64,7 +64,7 @@ impl<'s, C: Clock> Pinned<'s, C> {
         now: Timestamp,
     ) -> Result<Usage, SessionError> {
         let shared = self.shared;
-        let now = now.max(shared.queue.high_water());
+        let now = shared.settled(now);
         let session = self.sessions.get(id).ok_or(SessionError::NotFound)?;
         if agent.is_some_and(|agent| *agent != session.roster.agent) {
             return Err(SessionError::AgentMismatch);

@@ -48,7 +48,9 @@ impl Session {
             return status;
         }
         if self.roster.active.status() != MeterStatus::Open {
-            return self.meter.shut(MeterStatus::Closed).map_or_else(|was| was, |_| MeterStatus::Closed);
+            // Unless it has expired meanwhile, by a clock that was read later, or before the roster was closed.
+            let shut = self.meter.shut_if(MeterStatus::Closed, |spent| spent.status == MeterStatus::Open);
+            return shut.map_or_else(|was| was, |_| MeterStatus::Closed);
         }
         if now > self.expires_after {
             return match self.meter.shut(MeterStatus::Expired) {

@@ -224,7 +224,7 @@ impl<C: Clock> SessionStore<C> {
         shared.created.add(1);
         if !closed_meanwhile.active.confirm_open() {
             // Closed with its agent's before it was in the map, where nobody found it: it may be swept at once.
-            shared.bring_forward(id, now);
+            shared.bring_forward(id);
         }
         Ok(id)
     }
@@ -311,7 +311,7 @@ impl<C: Clock> SessionStore<C> {
         if before.status != MeterStatus::Open || session.leave_roster() {
             shared.closed.add(1);
         }
-        shared.bring_forward(*id, now);
+        shared.bring_forward(*id);
         Ok(())
     }
 
@@ -328,7 +328,7 @@ impl<C: Clock> SessionStore<C> {
         shared.drop_roster(&roster);
         shared.closed.add(closed);
         for (id, ()) in roster.members.pin().iter() {
-            shared.bring_forward(*id, now);
+            shared.bring_forward(*id);
         }
         closed
     }

@@ -39,7 +39,12 @@ pub(super) struct Shared<C> {
 impl<C: Clock> Shared<C> {
     /// The clock's time, or that of the latest sweep if the clock has stepped back since.
     pub(super) fn now(&self) -> Timestamp {
-        self.clock.now().max(self.queue.high_water())
+        self.settled(self.clock.now())
+    }
+
+    /// Never before the latest sweep, nor the last instant, at which nothing comes due.
+    pub(super) fn settled(&self, now: Timestamp) -> Timestamp {
+        now.min(Timestamp::from_nanos(u64::MAX - 1)).max(self.queue.high_water())
     }
 
     /// A random id, or a numbered one in a model, whose every run must be alike.
@@ -135,9 +140,9 @@ impl<C: Clock> Shared<C> {
         })
     }
 
-    /// Lets a session that is closed be swept from now on.
-    pub(super) fn bring_forward(&self, id: Uuid, now: Timestamp) {
-        self.queue.add(id, now);
+    /// Lets a session that is closed be swept from now on, even if the clock steps back.
+    pub(super) fn bring_forward(&self, id: Uuid) {
+        self.queue.add(id, Timestamp::ZERO);
         // Its other entry finds nothing when its time comes.
         self.queue.note_stale();
     }

@@ -2,6 +2,7 @@
 
 use crate::fuse::{Fuse, Piece, Range, Seeds};
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::sync::OnceLock;
 use tollgate::map::{ShardedMap, Step};
 
@@ -122,4 +123,40 @@ fn a_map_that_is_about_to_grow_survives_a_panic_in_every_call_of_user_code() {
 #[test]
 fn a_map_that_is_growing_survives_a_panic_in_every_call_of_user_code() {
     all_operations(Range::new("map, growing", growing, works));
+}
+
+/// What a value panics with when it is dropped: dropped itself, it panics once more.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        resume_unwind(Box::new(()));
+    }
+}
+
+struct Loud;
+
+impl Drop for Loud {
+    fn drop(&mut self) {
+        resume_unwind(Box::new(Bomb));
+    }
+}
+
+/// It would come out of whatever operation has the collector run.
+#[test]
+fn a_drop_that_panics_with_what_panics_when_dropped_reaches_nobody() {
+    let map = ShardedMap::new();
+    let same_key = |value: Option<Loud>| {
+        let pinned = map.pin();
+        for _ in 0..500 {
+            pinned.insert(0, (String::from("value"), None));
+        }
+        pinned.insert(0, (String::from("loud"), value));
+    };
+    for _ in 0..200 {
+        same_key(Some(Loud));
+        map.pin().flush();
+    }
+    same_key(None);
+    assert_eq!(map.pin().get(&0).unwrap().0, "loud");
 }

@@ -165,8 +165,7 @@ impl Model {
             return Err(Denied::Shut(self.status));
         }
         self.calls -= calls.min(self.calls);
-        let since = u128::from(self.now.saturating_sub(self.origin)).next_multiple_of(self.tick());
-        if self.rate.is_some() && u128::from(self.origin) + since >= self.start {
+        if self.rate.is_some() && u128::from(self.now.max(self.origin)) >= self.start {
             self.window_calls -= calls.min(self.window_calls);
         }
         self.window_calls = self.window_calls.min(self.calls);

@@ -15,9 +15,16 @@ pub(super) const SESSION_ENTRY: Source = Source {
         Mutation {
             id: "session-unsettled",
             what: "a session is said to be closed while its own meter is open",
-            find: "return «self.meter.shut(MeterStatus::Closed).map_or_else(|was| was, |_| MeterStatus::Closed)»;",
-            with: "MeterStatus::Closed",
+            find: "let shut = «self.meter.shut_if(MeterStatus::Closed, |spent| spent.status == MeterStatus::Open)»;",
+            with: "Err(MeterStatus::Closed)",
             fate: Fate::Breaks(&["session_admit_close_for_agent"]),
+        },
+        Mutation {
+            id: "session-expired-closed",
+            what: "a session that has expired since it was looked at is closed with its agent's",
+            find: "shut_if(MeterStatus::Closed, |spent| «spent.status == MeterStatus::Open»)",
+            with: "spent.status != MeterStatus::Closed",
+            fate: Fate::Breaks(&["session_expire_close_for_agent_leaves_it_as_it_was_told"]),
         },
     ],
 };
@@ -175,6 +182,27 @@ pub(super) const REVOCATION_SHARED: Source = Source {
             find: "Step::Put(«Principal { cohort, cutoff: Some(covered.max(cutoff)) }»)",
             with: "Principal { cohort: cohort.filter(|_| false), cutoff: Some(covered.max(cutoff)) }",
             fate: Fate::Breaks(&["revoke_principal_revoke_principal_counts_once"]),
+        },
+        Mutation {
+            id: "revoke-shut-left",
+            what: "who shuts a cohort leaves a principal of which a sweep has left nothing else",
+            find: "«self.drop_principal(principal, cohort);»\n            }\n            return",
+            with: "",
+            fate: Fate::Breaks(&["sweep_of_a_cutoff_revoke_principal_leaves_nothing_behind"]),
+        },
+        Mutation {
+            id: "revoke-cutoff-left",
+            what: "a sweep that drops a cutoff leaves a cohort that was shut meanwhile",
+            find: "filter(|cohort| «!cohort.members.confirm_open()»)",
+            with: "false",
+            fate: Fate::Breaks(&["sweep_of_a_cutoff_revoke_principal_leaves_nothing_behind"]),
+        },
+        Mutation {
+            id: "revoke-cutoff-left-load",
+            what: "or asks for that with a load",
+            find: "filter(|cohort| «!cohort.members.confirm_open()»)",
+            with: "cohort.shut()",
+            fate: Fate::Breaks(&["sweep_of_a_cutoff_revoke_principal_leaves_nothing_behind"]),
         },
         Mutation {
             id: "revoke-sweep-prolonged",
