@@ -184,3 +184,25 @@ fn lowest(numbers: &mut [(u64, usize)], n: usize) -> &[(u64, usize)] {
     }
     &numbers[..n]
 }
+
+#[cfg(all(test, not(tollgate_loom)))]
+mod tests {
+    use super::*;
+    use crate::clock::{ManualClock, Timestamp};
+    use crate::posture::PostureConfig;
+
+    #[test]
+    fn the_floor_of_a_forgotten_agent_goes_and_that_of_one_that_came_since_stays() {
+        // What is left of a floor of 8, with the last number of who is forgotten.
+        for (last, left) in [(0, 8), (6, 8), (7, 0), (8, 0), (100, 0)] {
+            let shared = Shared::new(PostureConfig::new(), ManualClock::new(Timestamp::ZERO));
+            let mut floors = Floors::new();
+            Arc::make_mut(&mut floors.by_agent).insert(Arc::from("agent"), 8);
+            shared.floors.pin().insert((), Arc::new(floors));
+            shared.drop_floor("another", 100);
+            assert_eq!((shared.floors().of("agent"), shared.floors().forgotten), (8, 1));
+            shared.drop_floor("agent", last);
+            assert_eq!((shared.floors().of("agent"), shared.floors().forgotten), (left, 2));
+        }
+    }
+}
