@@ -380,8 +380,10 @@ fn records_without_bodies_count_towards_the_cap() {
     }
     assert!(store.stats().records < 20);
     let heavy = log("turn", &"x".repeat(10_000), SECOND);
+    let before = store.stats().records;
     let refused = store.note(heavy.clone()).unwrap_err();
     assert!(matches!(refused, BodyError::TooLarge { bytes, max: 10_000 } if bytes > 10_000), "{refused:?}");
+    assert_eq!(store.stats().records, before, "nothing is evicted for what is refused");
     let bytes = {
         let roomy = bodies();
         roomy.note(heavy.clone()).unwrap();

@@ -496,6 +496,30 @@ fn forget_emergency() {
 }
 
 #[test]
+fn forget_forget_emergency_beats_what_was_decided_before() {
+    // Four operations on all the tables there are: too many steps for three.
+    coarse(|order| {
+        let machine = machine(PostureConfig::new().default_posture(Pseudo).history(0));
+        assert!(go(&machine, ANN, Pseudo, Pseudo).success);
+        let inner = machine.clone();
+        // Between the decision, on one who is not known, and its effect.
+        machine.add_guard(Guard::new("stops", move |_| {
+            let _ = inner.emergency_downgrade(ANN, &stop());
+            true
+        }));
+        let (one, two) = (machine.clone(), machine.clone());
+        let forget_and_go = move || {
+            let _ = two.forget(ANN);
+            go(&two, ANN, Pseudo, Autonomous)
+        };
+        let (_, up) = order.race(move || one.forget(ANN).is_ok(), forget_and_go);
+        assert_eq!(up.refusal, Some(Refusal::Superseded));
+        // It holds the machine that holds it.
+        assert!(machine.remove_guard("stops"));
+    });
+}
+
+#[test]
 fn add_guard_remove_guard() {
     exhaustive(|order| {
         let machine = machine(PostureConfig::new());

@@ -117,7 +117,7 @@ pub enum BodyError {
         /// What the store may hold.
         max: u64,
     },
-    /// The turn has as many records as a turn may have.
+    /// The turn has as many records as a turn may have, those included that are on their way in or out.
     #[error("the turn has {max} records, which is as many as it may have")]
     TurnFull {
         /// Records that a turn may have.

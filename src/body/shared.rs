@@ -109,35 +109,31 @@ impl<C: Clock> Shared<C> {
         Ok(!is_twin)
     }
 
-    /// Plans a body and takes the room for what is new of it and for its record.
-    fn make_room(&self, weight: u64, contents: Option<&mut Contents<'_>>) -> Result<Option<Plan<'_>>, BodyError> {
+    /// Plans a body, if there is one, and takes the room for what is new of it and for its record.
+    fn make_room(&self, weight: u64, mut contents: Option<&mut Contents<'_>>) -> Result<Option<Plan<'_>>, BodyError> {
         let max = self.pieces.max_bytes();
-        let Some(contents) = contents else {
-            return match self.reserve(weight) {
-                true => Ok(None),
-                false if weight > max => Err(BodyError::TooLarge { bytes: weight, max }),
-                false => Err(BodyError::NoRoom { bytes: weight, max }),
-            };
-        };
-        let least = contents.least_bytes().saturating_add(weight);
-        if least > max && !self.pieces.has(&contents.digest) {
+        let least = contents.as_ref().map_or(0, |contents| contents.least_bytes()).saturating_add(weight);
+        if least > max && contents.as_ref().is_none_or(|contents| !self.pieces.has(&contents.digest)) {
             return Err(BodyError::TooLarge { bytes: least, max });
         }
-        contents.prepare(&self.pieces);
-        let most = contents.most_bytes().saturating_add(weight);
+        if let Some(contents) = contents.as_deref_mut() {
+            contents.prepare(&self.pieces);
+        }
+        let contents = contents.as_deref();
+        let most = contents.map_or(0, Contents::most_bytes).saturating_add(weight);
         let mut tries = TRIES;
         loop {
-            let plan = Plan::new(&self.pieces, contents);
-            let needs = weight + plan.needs();
+            let plan = contents.map(|contents| Plan::new(&self.pieces, contents));
+            let needs = weight + plan.as_ref().map_or(0, Plan::needs);
             // What fits in any case, or without an eviction, need not be looked at closely.
-            if most > max || plan.shares() && !self.pieces.has_room(needs) {
-                let bytes = weight + plan.footprint();
+            if most > max || plan.as_ref().is_some_and(Plan::shares) && !self.pieces.has_room(needs) {
+                let bytes = weight + plan.as_ref().map_or(0, Plan::footprint);
                 if bytes > max {
                     return Err(BodyError::TooLarge { bytes, max });
                 }
             }
             if self.reserve(needs) {
-                return Ok(Some(plan));
+                return Ok(plan);
             }
             // The rest is in the hands of inserts that will be done in a moment. They may need what this one holds.
             drop(plan);

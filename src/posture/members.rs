@@ -99,9 +99,12 @@ impl<C: Clock> Shared<C> {
             if would_raise(known) {
                 return Err(PostureError::WouldRaise);
             }
-            // What was decided on it before it was known does not concern who it is afterwards.
+            // What was decided on it before it was known does not concern who it is afterwards. Nor does that on a stranger
+            // since, if it has come back meanwhile: then it is another.
+            let born = known.born;
+            let same = |known: &Agent| known.born == born && !known.latched;
             self.change_everyone(|same| Some(same.clone()));
-            let fits = |known: &Agent| !known.latched && !would_raise(known) && known.down().is_none();
+            let fits = |known: &Agent| same(known) && !would_raise(known) && known.down().is_none();
             let Some(gone) = agents.remove_if(&**agent, fits) else { continue };
             self.drop_floor(agent, gone.last);
             self.drop_records(gone.history.len());

@@ -24,8 +24,6 @@ pub(super) struct Floors {
     by_agent: Arc<HashMap<Arc<str>, u64, RandomState>>,
     /// Those whose floor the last trim has raised.
     raised: Arc<[Arc<str>]>,
-    /// Agents forgotten so far, with their floors.
-    pub(super) forgotten: u64,
 }
 
 /// What was trimmed in the course of an operation, to be told when all else is done.
@@ -33,7 +31,7 @@ pub(super) type Trims = Vec<TrimReport>;
 
 impl Floors {
     pub(super) fn new() -> Self {
-        Self { by_agent: Arc::new(HashMap::with_hasher(random_state())), raised: Arc::default(), forgotten: 0 }
+        Self { by_agent: Arc::new(HashMap::with_hasher(random_state())), raised: Arc::default() }
     }
 
     /// The number from which on the agent's records stay.
@@ -145,7 +143,6 @@ impl<C: Clock> Shared<C> {
     pub(super) fn drop_floor(&self, agent: &str, last: u64) {
         self.floors.pin().compute((), |current| {
             let mut next = current.map_or_else(Floors::new, |current| Floors::clone(current));
-            next.forgotten += 1;
             if (1..=last + 1).contains(&next.of(agent)) {
                 Arc::make_mut(&mut next.by_agent).remove(agent);
             }
@@ -153,8 +150,8 @@ impl<C: Clock> Shared<C> {
         });
     }
 
-    /// The records of lists that are taken by `collect` between two looks at the floors, less what is below the later
-    /// floors; of each list the newest `most`.
+    /// The records of lists that are taken by `collect` between two looks that saw the same floors, less what is below
+    /// these; of each list the newest `most`.
     pub(super) fn visible(
         &self,
         most: usize,
@@ -164,8 +161,9 @@ impl<C: Clock> Shared<C> {
         loop {
             let lists = collect();
             let floors = self.floors();
-            // The floor of an agent that was forgotten in between is gone.
-            if floors.forgotten == before.forgotten {
+            // A trim in between may have been decided on more than the lists showed, and the floor of an agent that was
+            // forgotten is gone.
+            if Arc::ptr_eq(&floors, &before) {
                 let newest = |(name, list): &(Arc<str>, History)| {
                     let (floor, older) = (floors.of(name), (list.len() as usize).saturating_sub(most));
                     list.iter().skip(older).filter(|record| record.seq >= floor).cloned().collect::<Vec<_>>()
@@ -200,9 +198,11 @@ mod tests {
             Arc::make_mut(&mut floors.by_agent).insert(Arc::from("agent"), 8);
             shared.floors.pin().insert((), Arc::new(floors));
             shared.drop_floor("another", 100);
-            assert_eq!((shared.floors().of("agent"), shared.floors().forgotten), (8, 1));
+            let before = shared.floors();
+            assert_eq!(before.of("agent"), 8);
             shared.drop_floor("agent", last);
-            assert_eq!((shared.floors().of("agent"), shared.floors().forgotten), (left, 2));
+            assert_eq!(shared.floors().of("agent"), left);
+            assert!(!Arc::ptr_eq(&before, &shared.floors()), "a reader is to look again");
         }
     }
 }

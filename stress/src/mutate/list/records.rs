@@ -294,6 +294,13 @@ pub(super) const POSTURE_MEMBERS: Source = Source {
             fate: Fate::Breaks(&["transition_change_and_forget_of_an_unknown_agent"]),
         },
         Mutation {
+            id: "posture-forget-another",
+            what: "an agent is forgotten that came back since it was looked at",
+            find: "|known: &Agent| «known.born == born» && !known.latched",
+            with: "true",
+            fate: Fate::Breaks(&["forget_forget_emergency_beats_what_was_decided_before"]),
+        },
+        Mutation {
             id: "posture-forget-any",
             what: "an agent is forgotten that has changed since it was looked at",
             find: "«!would_raise(known)» && known.down()",
@@ -421,14 +428,14 @@ pub(super) const POSTURE_TRIM: Source = Source {
         Mutation {
             id: "posture-floors-first",
             what: "a reader takes the floors from before it read",
-            find: "let floors = «self.floors()»;\n            // The floor of",
+            find: "let floors = «self.floors()»;\n            // A trim in",
             with: "Arc::clone(&before)",
             fate: Fate::Breaks(&["trim_history"]),
         },
         Mutation {
             id: "posture-forgotten",
-            what: "a reader does not ask whether an agent was forgotten meanwhile",
-            find: "if «floors.forgotten == before.forgotten» {",
+            what: "a reader does not ask whether an agent was forgotten, or others trimmed, meanwhile",
+            find: "if «Arc::ptr_eq(&floors, &before)» {",
             with: "true",
             fate: Fate::Breaks(&["trim_and_forget_history"]),
         },
