@@ -18,8 +18,8 @@
 //!
 //! # Progress
 //!
-//! Lock-free; a failed exchange means that another call changed the meter, or is tried again. Without a 128-bit compare-and-swap in the
-//! hardware, `portable-atomic` falls back to a lock.
+//! Lock-free; a failed exchange means that another call changed the meter, or is tried again. Without a 128-bit
+//! compare-and-swap in the hardware, `portable-atomic` falls back to a lock.
 
 use crate::clock::{Timestamp, saturating_nanos};
 use crate::error::ConfigError;

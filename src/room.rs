@@ -63,6 +63,12 @@ pub struct Swept {
     pub more: bool,
 }
 
+/// The time by which a store judges: never before its latest sweep, nor the last instant, at which nothing comes due.
+#[inline]
+pub(crate) fn judged_at(now: Timestamp, high_water: Timestamp) -> Timestamp {
+    now.min(Timestamp::from_nanos(u64::MAX - 1)).max(high_water)
+}
+
 /// Takes one place of `room`, sweeping for it if there is none. None if sweeping frees none either.
 pub(crate) fn find_room(room: &Meter, mut sweep: impl FnMut() -> Swept) -> Option<Hold<'_>> {
     loop {

@@ -17,9 +17,8 @@
 //! # Linearization points
 //!
 //! *insert*: the exchange that links the record, its body having been linked before, and for what asks by its id, the one
-//! that claims that; *release*, *prune* and evictions:
-//! the exchange that takes the record out; *get*: the lookup of the digest. All on one record or digest; a walk over a
-//! turn is weakly consistent.
+//! that claims that; *release*, *prune* and evictions: the exchange that takes the record out; *get*: the lookup of the
+//! digest. All on one record or digest; a walk over a turn is weakly consistent.
 //!
 //! # Progress
 //!

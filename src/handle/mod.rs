@@ -57,6 +57,7 @@ use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::deadline::{self, DeadlineQueue, Next};
 use crate::error::ConfigError;
 use crate::fifo::FifoMap;
+use crate::room::judged_at;
 use crate::sync::{Counter, MODEL};
 use config::Limits;
 use std::fmt;
@@ -252,7 +253,7 @@ impl<T: Payload, C: Clock> Shared<T, C> {
     /// The clock's time, or that of the latest sweep if the clock has stepped back since. Never the last instant, at
     /// which nothing could be alive.
     fn now(&self) -> Timestamp {
-        self.clock.now().min(Timestamp::from_nanos(u64::MAX - 1)).max(self.queue.high_water())
+        judged_at(self.clock.now(), self.queue.high_water())
     }
 
     /// A random id, or a numbered one in a model, whose every run must be alike.

@@ -10,7 +10,7 @@ use crate::contain::contained;
 use crate::deadline::{DeadlineQueue, Next};
 use crate::hash::random_state;
 use crate::map::ShardedMap;
-use crate::room::{Hold, find_room};
+use crate::room::{Hold, find_room, judged_at};
 use crate::sync::{Arc, Counter, MODEL};
 use std::time::Duration;
 use uuid::Uuid;
@@ -44,7 +44,7 @@ impl<C: Clock> Shared<C> {
 
     /// Never before the latest sweep, nor the last instant, at which nothing comes due.
     pub(super) fn settled(&self, now: Timestamp) -> Timestamp {
-        now.min(Timestamp::from_nanos(u64::MAX - 1)).max(self.queue.high_water())
+        judged_at(now, self.queue.high_water())
     }
 
     /// A random id, or a numbered one in a model, whose every run must be alike.
