@@ -6,7 +6,7 @@ use fastrand::Rng;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use tollgate::fifo::{FifoMap, Reason};
+use tollgate::fifo::{FifoMap, FifoStats, Reason};
 
 const OPERATIONS: u64 = 600;
 
@@ -30,7 +30,7 @@ pub(crate) fn round(round: &Round) -> Checked<u64> {
         || look(&setting, &map),
     )?;
     check_rest(&setting, &map, &ends)?;
-    if shared { check_mix(&map, &ends, &tally) } else { check_newest(&setting, &map, &ends, &tally) }?;
+    if shared { check_mix(&map, &ends, &tally) } else { check_newest(round, &setting, &map, &ends, &tally) }?;
     Ok(operations)
 }
 
@@ -233,8 +233,20 @@ fn check_rest(setting: &Setting, map: &FifoMap<Key, Value>, ends: &Ends) -> Chec
     Ok(())
 }
 
+/// After inserts of keys of their own: each took one number, and those that it found passed over. Returns how many numbers
+/// there were.
+///
+/// A number is passed over if it and all its neighbours, 64 in all, died before its insert had come to it. It takes the
+/// next one then, and that is of other neighbours; so among 64 there is one such at most for each thread.
+pub(crate) fn check_numbers(threads: usize, inserted: u64, stats: &FifoStats) -> Checked<u64> {
+    let numbers = stats.last_seq.map_or(0, |last| last + 1);
+    at_most("inserts, against numbers", numbers, inserted)?;
+    at_most("numbers that were passed over", threads as u64 * (numbers / 64), numbers - inserted)?;
+    Ok(numbers)
+}
+
 /// After inserts only: the newest are there, all others were evicted, and announced once.
-fn check_newest(setting: &Setting, map: &FifoMap<Key, Value>, ends: &Ends, tally: &Tally) -> Checked {
+fn check_newest(round: &Round, setting: &Setting, map: &FifoMap<Key, Value>, ends: &Ends, tally: &Tally) -> Checked {
     let inserted = tally.inserted.load(Ordering::SeqCst);
     let left = map.snapshot();
     let stats = map.stats();
@@ -242,9 +254,9 @@ fn check_newest(setting: &Setting, map: &FifoMap<Key, Value>, ends: &Ends, tally
     if setting.max_bytes.is_none() {
         same("entries left", setting.cap.min(inserted), live)?;
     }
-    same("the last number", inserted.checked_sub(1), stats.last_seq)?;
+    let numbers = check_numbers(round.threads, inserted, &stats)?;
     for (place, (seq, ..)) in left.iter().enumerate() {
-        same("a survivor's number", inserted - live + place as u64, *seq)?;
+        same("a survivor's number", numbers - live + place as u64, *seq)?;
     }
     same("the first number", left.first().map(|(seq, ..)| *seq), stats.first_seq)?;
     same("evictions, against what was inserted and is gone", inserted - live, stats.evicted())?;

@@ -1,5 +1,6 @@
 //! Tries to make a trace store keep more than its cap, lose count of what it evicted, or show records out of order.
 
+use crate::fifo::check_numbers;
 use crate::run::{Checked, Round, at_most, broken, ensure, same, stumble};
 use fastrand::Rng;
 use std::collections::HashMap;
@@ -29,7 +30,7 @@ pub(crate) fn round(round: &Round) -> Checked<u64> {
         },
         || in_order(cap, &store.list()),
     )?;
-    check_rest(cap, &store, recorded.into_inner(), &heard)?;
+    check_rest(round, cap, &store, recorded.into_inner(), &heard)?;
     Ok(operations)
 }
 
@@ -96,13 +97,13 @@ fn in_order(cap: u64, list: &[Arc<ActionTrace>]) -> Checked {
     Ok(())
 }
 
-fn check_rest(cap: u64, store: &TraceStore, recorded: u64, heard: &[AtomicU8]) -> Checked {
+fn check_rest(round: &Round, cap: u64, store: &TraceStore, recorded: u64, heard: &[AtomicU8]) -> Checked {
     let (list, stats) = (store.list(), store.stats());
     in_order(cap, &list)?;
     same("records left", recorded.min(cap), list.len() as u64)?;
     same("stats().live, against records met", list.len() as u64, stats.live)?;
     same("records, against those there and those evicted", recorded, stats.live + stats.evicted())?;
-    same("the last number", recorded.checked_sub(1), stats.last_seq)?;
+    check_numbers(round.threads, recorded, &stats)?;
     let announced: u64 = heard.iter().map(|count| u64::from(count.load(Ordering::SeqCst))).sum();
     same("records announced, against records evicted", stats.evicted(), announced)?;
     for (own, count) in heard.iter().enumerate() {
