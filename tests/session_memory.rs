@@ -6,9 +6,12 @@
 mod common;
 #[path = "common/log.rs"]
 mod log;
+#[path = "common/panics.rs"]
+mod panics;
 
 use common::sum_over_threads;
 use log::warnings_of;
+use panics::beside_a_subscriber_that_panics;
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::time::Duration;
@@ -335,6 +338,8 @@ fn sessions_of_which_nothing_is_known_go_first_and_never_age() {
     assert_eq!(report.overflow_data_loss[0].id, 1);
 }
 
+type Meanwhile = fn(&mut [RawSession<u32>]);
+
 /// A store that can fail, or lie.
 struct Plain {
     sessions: RefCell<Vec<RawSession<u32>>>,
@@ -342,15 +347,15 @@ struct Plain {
     evictions: Cell<u32>,
     /// Whether evictions change nothing.
     stuck: bool,
-    /// Sessions that another sweep evicts when this one begins to.
-    rival: Cell<usize>,
+    /// What others do when this one begins to evict.
+    meanwhile: Cell<Option<Meanwhile>>,
     calls: Cell<u32>,
 }
 
 impl Plain {
     fn new(sessions: impl Into<Vec<RawSession<u32>>>) -> Self {
-        let (evictions, rival, calls) = (Cell::new(u32::MAX), Cell::default(), Cell::default());
-        Self { sessions: RefCell::new(sessions.into()), evictions, stuck: false, rival, calls }
+        let (evictions, meanwhile, calls) = (Cell::new(u32::MAX), Cell::default(), Cell::default());
+        Self { sessions: RefCell::new(sessions.into()), evictions, stuck: false, meanwhile, calls }
     }
 
     /// Sessions of ten bytes.
@@ -377,7 +382,9 @@ impl TieredStore for Plain {
     fn evict_raw(&self, id: &u32) -> Result<Option<u64>, &'static str> {
         self.evictions.set(self.evictions.get().checked_sub(1).ok_or("disk full")?);
         let mut sessions = self.sessions.borrow_mut();
-        sessions[..self.rival.take()].iter_mut().for_each(|session| session.evicted_at = Some(NOW));
+        if let Some(meanwhile) = self.meanwhile.take() {
+            meanwhile(&mut sessions);
+        }
         let session = &mut sessions[*id as usize];
         if session.evicted_at.is_some() {
             return Ok(None);
@@ -429,9 +436,25 @@ fn a_sweep_does_not_ask_the_store_again_for_each_eviction() {
 #[test]
 fn a_sweep_that_finds_another_at_work_does_not_evict_as_much_again() {
     let store = Plain::of(30, true);
-    store.rival.set(20);
+    store.meanwhile.set(Some(|sessions| sessions[..20].iter_mut().for_each(|session| session.evicted_at = Some(NOW))));
     let report = sweep(&store, &policy(), None, NOW);
     assert_eq!((report.budget_evicted.len(), report.bytes_freed, report.final_usage_bytes), (0, 0, 100));
+}
+
+#[test]
+fn what_is_pinned_or_analysed_while_others_are_lost_is_not_lost() {
+    let store = Plain::of(24, false);
+    store.meanwhile.set(Some(|sessions| (sessions[1].pinned, sessions[2].analyzed_at) = (true, Some(NOW))));
+    let report = sweep(&store, &RetentionPolicy::new(config().protect_pinned(true)).unwrap(), None, NOW);
+    let lost: Vec<_> = report.overflow_data_loss.iter().map(|loss| loss.id).collect();
+    assert_eq!((lost, report.budget_evicted), (vec![0, 3, 4], vec![2]));
+    assert_eq!((report.bytes_freed, report.final_usage_bytes), (40, 200));
+}
+
+#[test]
+fn a_subscriber_that_panics_does_not_take_the_report_of_a_loss_with_it() {
+    let lost = beside_a_subscriber_that_panics(|| sweep(&Plain::of(21, false), &policy(), None, NOW).lost_data());
+    assert!(lost);
 }
 
 #[test]

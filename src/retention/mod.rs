@@ -15,7 +15,7 @@
 //! # Cost
 //!
 //! One list of the sessions, sorted once, and one more before anything is lost: O(n log n) in all. The store is asked for
-//! its usage at the beginning and end of a pass, not for each eviction, but before each loss.
+//! its usage at the beginning and end of a pass, not for each eviction, but before each loss, and for that session then.
 //!
 //! # Sweeps at once
 //!
@@ -51,6 +51,7 @@ pub use memory::{Ingest, MemoryTiers, TierError};
 pub use policy::{EvictionReport, Loss, LossReason, RawSession, RetentionConfig, RetentionPolicy, Warning};
 
 use crate::clock::Timestamp;
+use crate::contain::contained;
 use std::error::Error;
 use std::hash::Hash;
 
@@ -92,13 +93,19 @@ pub trait TieredStore {
     /// The store's own, which end a sweep.
     fn tier2_usage_bytes(&self) -> Result<u64, Self::Error>;
 
-    /// One session as it is now. Asked after each analysis; looks through the whole list unless a store does better.
+    /// One session as it is now. Asked after each analysis, and before data is lost that was not analysed; looks through
+    /// the whole list unless a store does better.
     ///
     /// # Errors
     ///
     /// The store's own, which end a sweep.
     fn session(&self, id: &Self::Id) -> Result<Option<RawSession<Self::Id>>, Self::Error> {
-        Ok(self.list_sessions()?.into_iter().find(|session| session.id == *id))
+        let mut sessions = self.list_sessions()?;
+        let at = sessions.iter().position(|session| session.id == *id);
+        let session = at.map(|at| sessions.swap_remove(at));
+        // Now: if an id panicked when it is dropped, what is being returned would leak.
+        sessions.clear();
+        Ok(session)
     }
 }
 
@@ -142,7 +149,8 @@ pub fn sweep<S: TieredStore>(
     if report.lost_data() {
         let bytes: u64 = report.overflow_data_loss.iter().map(|loss| loss.bytes).fold(0, u64::saturating_add);
         let sessions = report.overflow_data_loss.len();
-        tracing::warn!(sessions, bytes, "over the hard cap: raw data was lost that was not analysed");
+        // Contained: what was lost is told by the report.
+        contained(|| tracing::warn!(sessions, bytes, "over the hard cap: raw data was lost that was not analysed"));
     }
     report
 }

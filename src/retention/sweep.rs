@@ -184,20 +184,31 @@ impl<'s, S: TieredStore> Sweep<'s, S> {
             order.sort_by_key(|&at| Reverse(self.sessions[at].session.raw_bytes));
         }
         for at in order {
-            let Candidate { ref session, gone, reason } = self.sessions[at];
-            if gone || session.is_evictable() {
+            if self.sessions[at].gone || self.sessions[at].session.is_evictable() {
                 continue;
             }
             // Asked before each: what another sweep has freed need not be lost here.
             if !self.is_over(self.policy.hard_cap())? {
                 break;
             }
+            // Nor what was pinned or analysed since the list was made.
+            let now = self.store.session(&self.sessions[at].session.id)?;
+            let Some(session) = now.filter(|session| self.policy.concerns(session)) else { continue };
             if let Some(bytes) = self.evict(at)? {
-                let loss = Loss { id: self.sessions[at].session.id.clone(), bytes, reason };
-                self.report.warnings.push(Warning::DataLost(loss.clone()));
-                self.report.overflow_data_loss.push(loss);
+                self.lose(session, bytes, self.sessions[at].reason);
             }
         }
         Ok(())
+    }
+
+    /// Reports what a last resort has evicted: lost, unless it was analysed by then.
+    fn lose(&mut self, session: RawSession<S::Id>, bytes: u64, reason: LossReason) {
+        if session.is_evictable() {
+            self.report.budget_evicted.push(session.id);
+            return;
+        }
+        let loss = Loss { id: session.id, bytes, reason };
+        self.report.warnings.push(Warning::DataLost(loss.clone()));
+        self.report.overflow_data_loss.push(loss);
     }
 }
