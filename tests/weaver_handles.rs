@@ -506,6 +506,7 @@ fn expand_pages() {
     assert_eq!((ids(&page(4, 4)), page(4, 4).more), (vec![4, 5], false));
     assert_eq!((ids(&page(6, 4)), page(6, 4).more), (vec![], false));
     assert_eq!((ids(&page(i64::MAX, i64::MAX)), page(9, 4).more), (vec![], false));
+    assert_eq!(page(9, 4).offset, 6, "no more are left out than there are");
     assert_eq!((ids(&page(0, 0)), page(0, 0).more), (vec![], true));
 }
 

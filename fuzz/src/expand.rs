@@ -85,7 +85,8 @@ fn agrees(value: Value, grant: Grant, query: &Query, owner: Option<&str>, asker:
     }
     let page = page.unwrap();
     let matching: Vec<_> = rows.iter().filter(|row| holds(row, &grant.scope) && holds(row, &query.filter)).collect();
-    let (offset, limit) = (query.offset as usize, query.limit.map_or(usize::MAX, |limit| limit as usize));
+    let offset = (query.offset as usize).min(matching.len());
+    let limit = query.limit.map_or(usize::MAX, |limit| limit as usize);
     let limit = limit.min(grant.max_rows.unwrap_or(u64::MAX) as usize);
     let fields = query.fields.as_ref().or(grant.fields.as_ref());
     let shown: Vec<_> = matching.iter().skip(offset).take(limit).map(|row| show(row, fields)).collect();

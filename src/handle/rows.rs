@@ -5,6 +5,7 @@
 use super::{Handle, HandleError, HandleStore, Payload};
 use crate::clock::Clock;
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 use std::slice;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -59,10 +60,6 @@ impl Grant {
         self
     }
 
-    fn allows(&self, field: &String) -> bool {
-        self.fields.as_ref().is_none_or(|fields| fields.contains(field))
-    }
-
     fn bytes(&self) -> u64 {
         let fields = self.fields.as_ref().map_or(0, |fields| {
             fields.iter().map(String::capacity).sum::<usize>() + fields.capacity() * size_of::<String>()
@@ -72,6 +69,8 @@ impl Grant {
 }
 
 /// A result of JSON: a list of rows, or one row. With what may be seen of it.
+///
+/// A store counts all that it holds, but for the text of numbers if `serde_json` is built with `arbitrary_precision`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rows {
     value: Value,
@@ -233,17 +232,26 @@ impl<C: Clock> HandleStore<Rows, C> {
         let all = query.filter.is_empty() && grant.scope.is_empty();
         let matching = || rows.iter().filter(|row| all || matches(row, &query.filter) && matches(row, &grant.scope));
         let matched = if all { rows.len() } else { matching().count() };
-        let fields = query.fields.as_ref().or(grant.fields.as_ref());
-        let shown: Vec<_> = matching().skip(offset).take(limit).map(|row| projected(row, fields)).collect();
-        let more = offset.saturating_add(shown.len()) < matched;
+        let offset = offset.min(matched);
+        let fields = query.fields.as_ref().or(grant.fields.as_ref()).map(|fields| distinct(fields));
+        let project = |row| projected(row, fields.as_deref());
+        let shown: Vec<_> = if all {
+            rows[offset..].iter().take(limit).map(project).collect()
+        } else {
+            matching().skip(offset).take(limit).map(project).collect()
+        };
+        let more = offset + shown.len() < matched;
         Ok(Page { rows: shown, handle, matched: matched as u64, offset: offset as u64, more })
     }
 }
 
 /// Whether the query asks for fields and values that are granted.
 fn check(query: &Query, grant: &Grant) -> Result<(), ExpandError> {
-    if let Some(index) = query.fields.iter().flatten().position(|field| !grant.allows(field)) {
-        return Err(ExpandError::FieldNotGranted { index });
+    if let (Some(asked), Some(granted)) = (&query.fields, &grant.fields) {
+        let granted: HashSet<_> = granted.iter().collect();
+        if let Some(index) = asked.iter().position(|field| !granted.contains(field)) {
+            return Err(ExpandError::FieldNotGranted { index });
+        }
     }
     let outside = |(field, value)| query.filter.get(field).is_some_and(|asked| asked != value);
     if grant.scope.iter().any(outside) { Err(ExpandError::OutOfScope) } else { Ok(()) }
@@ -267,11 +275,17 @@ fn matches(row: &Value, wanted: &Map<String, Value>) -> bool {
     wanted.iter().all(|(field, value)| row.get(field) == Some(value))
 }
 
-fn projected(row: &Value, fields: Option<&Vec<String>>) -> Value {
+/// Each field once, whoever asks for it how often: what is shown would be copied as often.
+fn distinct(fields: &[String]) -> Vec<&String> {
+    let mut seen = HashSet::new();
+    fields.iter().filter(|field| seen.insert(*field)).collect()
+}
+
+fn projected(row: &Value, fields: Option<&[&String]>) -> Value {
     match (row, fields) {
         (Value::Object(_), None) => row.clone(),
         (Value::Object(row), Some(fields)) => {
-            let held = fields.iter().filter_map(|field| row.get(field).map(|value| (field.clone(), value.clone())));
+            let held = fields.iter().filter_map(|&field| row.get(field).map(|value| (field.clone(), value.clone())));
             Value::Object(held.collect())
         }
         (row, _) => Value::Object(Map::from_iter([("value".to_owned(), row.clone())])),
@@ -282,8 +296,8 @@ fn projected(row: &Value, fields: Option<&Vec<String>>) -> Value {
 const NODE_FIELDS: usize = 11;
 /// What such a node takes: the fields, and links.
 const NODE_BYTES: usize = NODE_FIELDS * (size_of::<String>() + size_of::<Value>()) + 16;
-/// Fields of a node as it is on average, where there are several.
-const MEAN_FIELDS: usize = 7;
+/// Fields of a node at least, where there are several: half of its room.
+const LEAST_FIELDS: usize = 5;
 
 /// What a value holds beside itself. A list with room to spare, and a node of an object, count whole.
 fn heap_of(value: &Value) -> u64 {
@@ -312,7 +326,7 @@ fn heap_of_map(fields: &Map<String, Value>) -> usize {
     let nodes = match fields.len() {
         0 => 0,
         1..=NODE_FIELDS => 1,
-        len => 2 + len.div_ceil(MEAN_FIELDS),
+        len => 2 + len.div_ceil(LEAST_FIELDS),
     };
     nodes * NODE_BYTES + fields.keys().map(String::capacity).sum::<usize>()
 }
@@ -331,7 +345,7 @@ mod tests {
         assert_eq!(heap_of(&Value::Array(Vec::with_capacity(5))), 5 * value);
         assert_eq!(heap_of(&json!({"key": "four"})), node + 3 + 4);
         let large: Map<_, _> = (1..=NODE_FIELDS + 1).map(|i| ("k".repeat(i), Value::Null)).collect();
-        assert_eq!(heap_of(&Value::Object(large)), 4 * node + 12 * 13 / 2);
+        assert_eq!(heap_of(&Value::Object(large)), 5 * node + 12 * 13 / 2);
         let rows = Value::Array(vec![json!({"key": "four"}), json!([])]);
         assert_eq!(heap_of(&rows), 2 * value + node + 3 + 4);
     }
