@@ -181,17 +181,20 @@ impl Pieces {
     pub(super) fn read(&self, body: &Digest) -> Option<Vec<u8>> {
         let pieces = self.map.pin();
         let top = pieces.get(body).filter(|held| held.refs.records > 0)?;
-        let mut out = Vec::with_capacity(usize::try_from(top.len).ok()?);
-        let mut pending = vec![*body];
+        let len = usize::try_from(top.len).ok()?;
+        let (mut pending, mut parts) = (vec![*body], Vec::new());
         while let Some(digest) = pending.pop() {
             let held = pieces.get(&digest)?;
             match &held.form {
-                Form::Whole(packed) => packed.append_to(&mut out, held.len).then_some(())?,
+                Form::Whole(packed) => parts.push((packed.clone(), held.len)),
                 // The prefix comes off first.
                 Form::Join(join) => pending.extend([join.part, join.prefix]),
             }
         }
-        Some(out)
+        // Unpinned: of a large body the rest takes long, and nothing removed meanwhile could be freed.
+        drop(pieces);
+        let mut out = Vec::with_capacity(len);
+        parts.iter().all(|(packed, len)| packed.append_to(&mut out, *len)).then_some(out)
     }
 
     /// Whether nothing at all is held: the end of every test.

@@ -52,12 +52,7 @@ impl<'b> Contents<'b> {
 
     /// Makes ready what is not there at this moment: nothing is held meanwhile, and nobody waits.
     pub(super) fn prepare(&mut self, pieces: &Pieces) {
-        let last = self.ends.len() - 1;
-        if pieces.has(&self.digest) {
-            return;
-        }
-        let shared = (0..last).rev().find(|&end| pieces.has(&self.ends[end].0));
-        for end in shared.map_or(0, |shared| shared + 1)..=last {
+        for end in self.shared(pieces)..self.ends.len() {
             let part = self.part(end);
             if !self.packed.contains_key(&part) && !pieces.has(&part) {
                 self.packed.insert(part, Packed::new(self.parts[end], pieces.compress_above));
@@ -65,9 +60,14 @@ impl<'b> Contents<'b> {
         }
     }
 
-    /// What its joins take, if it is not there.
-    pub(super) fn least_bytes(&self) -> u64 {
-        (self.parts() - 1).saturating_mul(JOIN_BYTES)
+    /// How many of its parts, from the first one, are there as one content at this moment.
+    fn shared(&self, pieces: &Pieces) -> usize {
+        self.ends.iter().rposition(|(digest, _)| pieces.has(digest)).map_or(0, |end| end + 1)
+    }
+
+    /// What its joins take, but for those of a prefix that is there.
+    pub(super) fn least_bytes(&self, pieces: &Pieces) -> u64 {
+        (self.parts() - self.shared(pieces).max(1) as u64).saturating_mul(JOIN_BYTES)
     }
 
     /// What it takes at most, if none of it is there.

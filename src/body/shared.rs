@@ -112,18 +112,18 @@ impl<C: Clock> Shared<C> {
     /// Plans a body, if there is one, and takes the room for what is new of it and for its record.
     fn make_room(&self, weight: u64, mut contents: Option<&mut Contents<'_>>) -> Result<Option<Plan<'_>>, BodyError> {
         let max = self.pieces.max_bytes();
-        let least = contents.as_ref().map_or(0, |contents| contents.least_bytes()).saturating_add(weight);
-        if least > max && contents.as_ref().is_none_or(|contents| !self.pieces.has(&contents.digest)) {
+        let least = contents.as_deref().map_or(0, |contents| contents.least_bytes(&self.pieces)).saturating_add(weight);
+        if least > max {
             return Err(BodyError::TooLarge { bytes: least, max });
         }
-        if let Some(contents) = contents.as_deref_mut() {
-            contents.prepare(&self.pieces);
-        }
-        let contents = contents.as_deref();
-        let most = contents.map_or(0, Contents::most_bytes).saturating_add(weight);
+        let most = contents.as_deref().map_or(0, Contents::most_bytes).saturating_add(weight);
         let mut tries = TRIES;
         loop {
-            let plan = contents.map(|contents| Plan::new(&self.pieces, contents));
+            // Again for each try: of what was there the time before, some may have gone.
+            if let Some(contents) = contents.as_deref_mut() {
+                contents.prepare(&self.pieces);
+            }
+            let plan = contents.as_deref().map(|contents| Plan::new(&self.pieces, contents));
             let needs = weight + plan.as_ref().map_or(0, Plan::needs);
             // What fits in any case, or without an eviction, need not be looked at closely.
             if most > max || plan.as_ref().is_some_and(Plan::shares) && !self.pieces.has_room(needs) {
