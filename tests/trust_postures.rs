@@ -3,6 +3,10 @@
 //! Rules are ported, not code: each test states one behaviour of `PostureMachine` that users of the posture state machine
 //! rely on, one that its description promises, or one that it gets wrong. Time stands still unless a test moves it.
 
+#[path = "common/panics.rs"]
+mod panics;
+
+use panics::beside_a_subscriber_that_panics;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -777,10 +781,18 @@ mod bounds {
         assert_eq!(machine.emergency_downgrade(BOB, &order().latch()), Emergency::AllUnknown);
         assert_eq!((machine.get_posture(BOB), machine.is_latched(BOB)), (Pseudo, true));
         assert_eq!(machine.get_posture(ANN), Supervised, "who is known is not concerned");
-        assert_eq!(machine.stats().untracked_downgrades, 1);
+        assert_eq!((machine.stats().untracked_downgrades, machine.stats().refused_full), (1, 0));
         machine.forget(ANN).unwrap();
         assert_eq!(go(&machine, BOB, Tool).refusal, Some(Refusal::Latched));
         assert!(machine.release(BOB));
+    }
+
+    #[test]
+    fn nor_because_a_subscriber_panics_that_is_told_of_it() {
+        let (machine, _) = machine_of(PostureConfig::new().agents(1));
+        go(&machine, ANN, Supervised);
+        let done = beside_a_subscriber_that_panics(|| machine.emergency_downgrade(BOB, &order()));
+        assert_eq!((done, machine.get_posture(BOB)), (Emergency::AllUnknown, Pseudo));
     }
 
     #[test]

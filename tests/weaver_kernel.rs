@@ -577,7 +577,9 @@ fn a_full_set_coarsens_to_a_cutoff() {
     assert_eq!(set.check_issued(&4, &ANN, after(grace + NANOSECOND)), Standing::Clear);
     assert_eq!(set.check_issued(&4, &BOB, START), Standing::Clear);
     assert_eq!((set.stats().live, set.stats().coarsened), (2, 1));
+    assert_eq!(set.stats().refused_full, 0, "none was refused");
     assert!(matches!(set.revoke(5, after(HOUR)), Err(RevocationError::Full { .. })), "nobody to cut off");
+    assert_eq!(set.stats().refused_full, 1);
 }
 
 #[test]

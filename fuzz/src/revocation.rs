@@ -269,11 +269,10 @@ impl Pair {
     /// What is to be said of a token by its id.
     fn standing(&self, token: u8) -> Standing {
         match self.tokens.get(&token) {
-            None if self.forget_at(self.time) < self.dropped_through => Standing::Unknown,
-            None => Standing::Clear,
             Some(token) if self.is_revoked(token) => Standing::Revoked,
             Some(token) if token.expires_at <= self.time.max(self.high_water) => Standing::Expired,
-            Some(_) => Standing::Clear,
+            _ if self.forget_at(self.time) < self.dropped_through => Standing::Unknown,
+            _ => Standing::Clear,
         }
     }
 
@@ -285,11 +284,8 @@ impl Pair {
             for principal in 0..PRINCIPALS {
                 let cutoff = self.cutoffs.get(&principal).map(|cutoff| cutoff.at);
                 for issued_at in [0, cutoff.unwrap_or(self.time), cutoff.unwrap_or(self.time) + 1] {
-                    let expected = match standing {
-                        _ if cutoff.is_some_and(|cutoff| issued_at <= cutoff) => Standing::Revoked,
-                        Standing::Clear if self.forget_at(self.time) < self.dropped_through => Standing::Unknown,
-                        standing => standing,
-                    };
+                    let cut_off = cutoff.is_some_and(|cutoff| issued_at <= cutoff);
+                    let expected = if cut_off { Standing::Revoked } else { standing };
                     let said = self.set.check_issued(&token, &principal, Timestamp::from_nanos(issued_at));
                     prop_assert_eq!(said, expected, "token {} of {}, issued at {}", token, principal, issued_at);
                 }

@@ -558,6 +558,24 @@ fn enroll_elsewhere_downgrade_of_its_principal() {
     });
 }
 
+/// As before, but forgotten as well, and another agent has the one place that there is: whoever was counted is down.
+#[test]
+fn enroll_elsewhere_downgrade_of_its_principal_forget_when_full() {
+    coarse(|order| {
+        let machine = machine(PostureConfig::new().history(0).agents(1));
+        machine.enroll(ANN, "p").unwrap();
+        let (one, two) = (machine.clone(), machine.clone());
+        let elsewhere = move || one.enroll(ANN, "q").is_ok();
+        let (_, known) = order.race(elsewhere, move || {
+            let known = two.downgrade_all(&Scope::Principal("p".into()), &stop().latch());
+            let _ = two.forget(ANN);
+            let _ = two.enroll(BOB, "q");
+            known
+        });
+        assert!(known == 0 || machine.get_posture(ANN) == Pseudo);
+    });
+}
+
 #[test]
 fn forget_of_the_last_of_a_principal_enroll() {
     coarse(|order| {

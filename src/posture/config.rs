@@ -24,9 +24,9 @@ pub enum WhenFull {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TrimReport {
-    /// Records that it dropped.
+    /// Records that it dropped; some of them may have gone with a forgotten agent at that very moment.
     pub dropped: u64,
-    /// Records dropped so far, for whatever reason; this trim included.
+    /// Records dropped so far, for whatever reason; of this trim, what another thread is only just dropping may be missing.
     pub dropped_total: u64,
     /// Records that the history may have.
     pub limit: u64,
@@ -105,7 +105,9 @@ impl PostureConfig {
         self
     }
 
-    /// Is told of every trim by who caused it, when all else is done: it may be slow, panic, or call the machine.
+    /// Is told of every trim by who caused it, when all else is done: it may be slow, panic, or call the machine. Records
+    /// that it makes itself may cause the next trim, of which it is told in turn: they have to be fewer than a tenth of the
+    /// limit.
     #[must_use]
     pub fn on_trim(mut self, listen: impl Fn(&TrimReport) + Send + Sync + 'static) -> Self {
         self.on_trim = Some(Arc::new(listen));

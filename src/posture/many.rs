@@ -8,6 +8,7 @@ use super::shared::Shared;
 use super::trim::Trims;
 use super::{Downgrade, Scope};
 use crate::clock::Clock;
+use crate::contain::contained;
 use crate::map::Step;
 use std::sync::Arc;
 
@@ -86,7 +87,8 @@ impl<C: Clock> Shared<C> {
             let mine = unknown.take_down(&order);
             self.renew(&unknown);
             if mine {
-                tracing::warn!("no room for an agent: every unknown agent is taken down");
+                // Contained: the emergency that this is for has more to do.
+                contained(|| tracing::warn!("no room for an agent: every unknown agent is taken down"));
                 return;
             }
         }

@@ -72,8 +72,7 @@ impl<C: Clock> Shared<C> {
             if let Some(left) = left {
                 if !self.leave(&left) && !Arc::ptr_eq(&left, &joined) {
                     let order = left.order();
-                    // Refused only if the agent was forgotten meanwhile, and there is no room to enter it anew.
-                    let _ = self.lower(agent, &order.downgrade, order.at, trims);
+                    let _ = self.emergency(agent, &order.downgrade, order.at, trims);
                 }
             }
             // If the cohort was taken down just then, it is followed. Confirmed, not only looked at: who takes it down

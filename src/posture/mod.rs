@@ -219,13 +219,14 @@ impl<C: Clock> PostureMachine<C> {
     /// place, and the answer says so.
     pub fn emergency_downgrade(&self, agent: impl Into<Arc<str>>, order: &Downgrade) -> Emergency {
         let agent = agent.into();
-        self.shared.telling(|trims| self.shared.emergency(&agent, order, trims))
+        let at = self.shared.clock.now();
+        self.shared.telling(|trims| self.shared.emergency(&agent, order, at, trims))
     }
 
     /// Takes many agents down to level 1 at one instant, and returns how many known ones that were: exactly, but for those
     /// that come, go, or are taken down by another call at that very moment, and one more for each such call for the same
     /// principal. That instant does not depend on how many there are; the call then walks over all agents and enters it into
-    /// their histories. Lock-free, O(known agents).
+    /// their histories. Lock-free, O(known agents), and a trim for every tenth of the history's limit that they are.
     ///
     /// For everyone, unknown agents are at level 1 from then on as well, and latched if that is ordered, until
     /// [`restore_default`](Self::restore_default). An agent that is enrolled with the principal later is not covered.
@@ -275,8 +276,8 @@ impl<C: Clock> PostureMachine<C> {
 
     /// Makes an agent one of the principal's, and no other's: [`downgrade_all`](Self::downgrade_all) for the principal
     /// covers it from now on. Its posture stays what it is; an unknown agent is known from now on. One that comes from another
-    /// principal just when that one is taken down, and is counted there, goes down with it before this returns. Lock-free,
-    /// O(1).
+    /// principal just when that one is taken down, and is counted there, goes down with it before this returns, as by
+    /// [`emergency_downgrade`](Self::emergency_downgrade). Lock-free, O(1).
     ///
     /// # Errors
     ///

@@ -215,13 +215,7 @@ impl<C: Clock> Shared<C> {
 
     /// Takes a place for another agent.
     fn find_seat(&self) -> Result<Hold<'_>, PostureError> {
-        self.agent_room.hold(1).ok_or_else(|| {
-            let capacity = self.config.agents;
-            if self.refused_full.first() {
-                tracing::warn!(capacity, "posture machine is full");
-            }
-            PostureError::Full { capacity }
-        })
+        self.agent_room.hold(1).ok_or(PostureError::Full { capacity: self.config.agents })
     }
 
     /// Replaces a known agent's entry by what `change` makes of it, without a record. False if that is nothing.
@@ -237,9 +231,13 @@ impl<C: Clock> Shared<C> {
 
     /// What a call about an unknown agent does when there is no room for it.
     pub(super) fn refuse_full<R>(&self, done: Result<R, PostureError>) -> Result<R, PostureError> {
-        let lowers = self.config.when_full == WhenFull::LowerUnknown;
-        if lowers && matches!(done, Err(PostureError::Full { .. })) && !self.open_everyone().lowered {
-            self.lower_unknown(&Downgrade::new("posture machine is full"));
+        if let Err(PostureError::Full { capacity }) = done {
+            if self.config.when_full == WhenFull::LowerUnknown && !self.open_everyone().lowered {
+                self.lower_unknown(&Downgrade::new("posture machine is full"));
+            }
+            if self.refused_full.first() {
+                tracing::warn!(capacity, "posture machine is full");
+            }
         }
         done
     }
@@ -253,8 +251,8 @@ impl<C: Clock> Shared<C> {
         done
     }
 
-    pub(super) fn emergency(&self, agent: &Arc<str>, order: &Downgrade, trims: &mut Trims) -> Emergency {
-        let at = self.clock.now();
+    /// Takes an agent down to level 1, or if there is no room to know it, every unknown one.
+    pub(super) fn emergency(&self, agent: &Arc<str>, order: &Downgrade, at: Timestamp, trims: &mut Trims) -> Emergency {
         loop {
             if let Ok(record) = self.lower(agent, order, at, trims) {
                 return Emergency::Agent(record);

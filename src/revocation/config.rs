@@ -96,7 +96,7 @@ pub enum Standing {
     Revoked,
     /// Tracked, and past its expiry by the latest time that the set has seen.
     Expired,
-    /// Not remembered, but the clock is behind what a sweep has forgotten, so that nobody can tell. Refuse.
+    /// It would be clear, but the clock is behind what a sweep has forgotten, so that nobody can tell. Refuse.
     Unknown,
 }
 

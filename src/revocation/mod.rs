@@ -13,12 +13,13 @@
 //! Sweeps, registrations, revocations and checks share a high-water time, so that a clock that steps back does not put a
 //! cutoff before the tokens that were registered until then; checks read it, everything else raises it. A token is
 //! forgotten when `expires_at + grace <= high-water`. If the clock then steps back, so that a forgotten token might be alive
-//! by it, an id that is not remembered is [`Unknown`](Standing::Unknown), and not clear.
+//! by it, what would be clear is [`Unknown`](Standing::Unknown) until it has caught up: an id that is not remembered may be
+//! that token's, and so may one that was tracked since.
 //!
 //! # Progress
 //!
-//! Checks are lock-free, expected O(1), and write no shared memory. Everything else is lock-free as well; a sweep works
-//! in bounded steps and stalls nobody.
+//! Checks are lock-free, expected O(1), and write no shared memory, where a [meter](crate::budget#hardware) can be read
+//! without. Everything else is lock-free as well; a sweep works in bounded steps and stalls nobody.
 //!
 //! # Linearization points
 //!
@@ -128,7 +129,7 @@ impl<T: Id, P: Id, C: Clock> RevocationSet<T, P, C> {
     ///
     /// [`RevocationError::Full`]: the token is *not* revoked. A tracked token always can be.
     pub fn revoke(&self, token: T, expires_at: Timestamp) -> Result<Revoked, RevocationError> {
-        self.shared.revoke(token, expires_at)
+        self.shared.refuse_full(self.shared.revoke(token, expires_at))
     }
 
     /// As [`revoke`](Self::revoke), for a token whose principal is known: a full set that is to coarsen then revokes all
@@ -141,9 +142,10 @@ impl<T: Id, P: Id, C: Clock> RevocationSet<T, P, C> {
     pub fn revoke_owned(&self, principal: &P, token: T, expires_at: Timestamp) -> Result<Revoked, RevocationError> {
         let refused = match self.shared.revoke(token, expires_at) {
             Err(refused) if self.shared.config.when_full == WhenFull::Coarsen => refused,
-            done => return done,
+            done => return self.shared.refuse_full(done),
         };
-        self.shared.revoke_principal(principal, self.shared.config.grace).map_err(|_| refused)?;
+        let coarsened = self.shared.revoke_principal(principal, self.shared.config.grace);
+        self.shared.refuse_full(coarsened.map_err(|_| refused))?;
         if self.shared.coarsened.first() {
             let capacity = self.shared.config.capacity;
             tracing::warn!(capacity, "revocation set is full: revocations cover all of a principal's tokens");
@@ -158,7 +160,7 @@ impl<T: Id, P: Id, C: Clock> RevocationSet<T, P, C> {
     ///
     /// [`RevocationError::Full`]; [`RevocationError::TrackedElsewhere`] if it is tracked under another principal.
     pub fn track(&self, principal: P, token: T, expires_at: Timestamp) -> Result<(), RevocationError> {
-        self.shared.track(principal, token, expires_at)
+        self.shared.refuse_full(self.shared.track(principal, token, expires_at))
     }
 
     /// Revokes all of a principal's tokens that were issued up to now, tracked or not, and returns how many tracked ones
@@ -171,7 +173,7 @@ impl<T: Id, P: Id, C: Clock> RevocationSet<T, P, C> {
     ///
     /// [`RevocationError::Full`] if there is no room for another cutoff: nothing is revoked.
     pub fn revoke_principal(&self, principal: &P) -> Result<u64, RevocationError> {
-        self.shared.revoke_principal(principal, Duration::ZERO)
+        self.shared.refuse_full(self.shared.revoke_principal(principal, Duration::ZERO))
     }
 
     /// Pins this thread and reads the clock, for checks that belong together. Lock-free.
@@ -265,16 +267,12 @@ pub struct Pinned<'s, T, P, C: Clock = SystemClock> {
 impl<T: Id, P: Id, C: Clock> Pinned<'_, T, P, C> {
     /// What is known of a token by its id. Lock-free, expected O(1), writes no shared memory.
     pub fn check(&self, token: &T) -> Standing {
-        let Some(entry) = self.tokens.get(token) else {
-            // Read after the lookup: whoever forgot the token raised it first.
-            return if self.is_behind() { Standing::Unknown } else { Standing::Clear };
-        };
-        if entry.is_revoked() {
-            Standing::Revoked
-        } else if entry.expires_at <= self.now.max(self.shared.queue.high_water()) {
-            Standing::Expired
-        } else {
-            Standing::Clear
+        match self.tokens.get(token) {
+            Some(entry) if entry.is_revoked() => Standing::Revoked,
+            Some(entry) if entry.expires_at <= self.now.max(self.shared.queue.high_water()) => Standing::Expired,
+            // Read after the lookup: whoever forgot the token raised it first, and it may have been tracked again since.
+            _ if self.is_behind() => Standing::Unknown,
+            _ => Standing::Clear,
         }
     }
 
@@ -282,13 +280,7 @@ impl<T: Id, P: Id, C: Clock> Pinned<'_, T, P, C> {
     /// expected O(1), writes no shared memory.
     pub fn check_issued(&self, token: &T, principal: &P, issued_at: Timestamp) -> Standing {
         // The cutoff first: who dropped it has raised the time that is read last.
-        if self.shared.is_cut_off(principal, issued_at) {
-            return Standing::Revoked;
-        }
-        match self.check(token) {
-            Standing::Clear if self.is_behind() => Standing::Unknown,
-            standing => standing,
-        }
+        if self.shared.is_cut_off(principal, issued_at) { Standing::Revoked } else { self.check(token) }
     }
 
     /// Whether something was forgotten that would be alive at the time of the pin: what goes has expired a grace earlier.

@@ -247,13 +247,18 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
 
     /// Takes one place of `room`, sweeping if there is none.
     pub(super) fn find_room<'m>(&self, room: &'m Meter) -> Result<Hold<'m>, RevocationError> {
-        find_room(room, || self.sweep(self.clock.now(), SWEEP_STEP)).ok_or_else(|| {
-            let capacity = self.config.capacity;
+        let found = find_room(room, || self.sweep(self.clock.now(), SWEEP_STEP));
+        found.ok_or(RevocationError::Full { capacity: self.config.capacity })
+    }
+
+    /// Counts a call that is refused because there is no room.
+    pub(super) fn refuse_full<R>(&self, done: Result<R, RevocationError>) -> Result<R, RevocationError> {
+        if let Err(RevocationError::Full { capacity }) = done {
             if self.refused_full.first() {
                 tracing::warn!(capacity, "revocation set is full");
             }
-            RevocationError::Full { capacity }
-        })
+        }
+        done
     }
 
     pub(super) fn sweep(&self, now: Timestamp, limit: usize) -> Swept {
@@ -296,13 +301,13 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
             _ => Step::Keep,
         });
         if done.before.is_some_and(ended) {
+            self.swept.up();
+            self.cutoff_room.give_back(1);
+            // Last: the user's code runs. Confirmed, not only looked at: who shuts it later then finds that the cutoff is gone.
             let left = done.after.and_then(|known| known.cohort.as_ref());
-            // Confirmed, not only looked at: who shuts it later then finds that the cutoff is gone.
             if let Some(cohort) = left.filter(|cohort| !cohort.members.confirm_open()) {
                 self.drop_principal(principal, cohort);
             }
-            self.swept.up();
-            self.cutoff_room.give_back(1);
             return (true, Next::Drop);
         }
         let cutoff = done.before.and_then(|known| known.cutoff);

@@ -78,10 +78,7 @@ pub(super) enum Step {
     },
     Lookup(usize),
     /// What a check makes of what it has found.
-    Judge {
-        issued: bool,
-        standing: Standing,
-    },
+    Judge(Standing),
     Sweep,
 }
 
@@ -173,7 +170,7 @@ impl Set {
         certain as u64 <= newly
     }
 
-    fn may_answer(&self, local: Local, issued: bool, standing: Standing) -> bool {
+    fn may_answer(&self, local: Local, standing: Standing) -> bool {
         // What was forgotten is known within bounds: a sweep says when it removes, not what it only looked at.
         let sure_to_cover = local.now + GRACE >= self.high_water || self.swept == 0;
         let may_cover = local.now + GRACE >= self.forgotten;
@@ -181,7 +178,6 @@ impl Set {
             _ if local.cut_off => standing == Standing::Revoked,
             Some(entry) if self.is_revoked(&entry) => standing == Standing::Revoked,
             Some(entry) if entry.expires <= local.now.max(self.high_water) => standing == Standing::Expired,
-            Some(_) if !issued => standing == Standing::Clear,
             _ => match standing {
                 Standing::Clear => may_cover,
                 Standing::Unknown => !sure_to_cover,
@@ -250,7 +246,7 @@ impl Model for Set {
                         already == (answer == Revoked::Already)
                     }
                     Step::RevokeCohort { principal, newly } => self.revoke_cohort(principal, local.revoking, newly),
-                    Step::Judge { issued, standing } => self.may_answer(local, issued, standing),
+                    Step::Judge(standing) => self.may_answer(local, standing),
                     _ => {
                         self.swept = self.swept.max(local.now);
                         true
@@ -266,7 +262,7 @@ impl Model for Set {
     }
 
     fn is_private(step: &Step) -> bool {
-        matches!(step, Step::ReadClock | Step::LookForCutoff { .. } | Step::Lookup(_) | Step::Judge { .. })
+        matches!(step, Step::ReadClock | Step::LookForCutoff { .. } | Step::Lookup(_) | Step::Judge(_))
     }
 
     fn hidden(&self) -> Vec<Self> {
@@ -350,12 +346,12 @@ impl Subject for Revocations {
             }
             Op::Check(token) => {
                 let standing = set.check(&token);
-                steps.extend([Step::ReadClock, Step::Lookup(token), Step::Judge { issued: false, standing }]);
+                steps.extend([Step::ReadClock, Step::Lookup(token), Step::Judge(standing)]);
             }
             Op::CheckIssued { token, issued } => {
                 let standing = set.check_issued(&token, &(token % PRINCIPALS), at(issued));
                 steps.extend([Step::ReadClock, Step::LookForCutoff { token, issued }]);
-                steps.extend([Step::Lookup(token), Step::Judge { issued: true, standing }]);
+                steps.extend([Step::Lookup(token), Step::Judge(standing)]);
             }
             Op::Sweep => {
                 set.sweep(usize::MAX);
@@ -404,7 +400,7 @@ mod tests {
     }
 
     fn check(token: usize, standing: Standing) -> Vec<Step> {
-        vec![Step::ReadClock, Step::Lookup(token), Step::Judge { issued: false, standing }]
+        vec![Step::ReadClock, Step::Lookup(token), Step::Judge(standing)]
     }
 
     fn sweep_at(now: u64) -> Vec<Step> {

@@ -110,15 +110,15 @@ pub(super) const REVOCATION: Source = Source {
         Mutation {
             id: "revoke-look-first",
             what: "what was dropped is asked before the lookup, not after",
-            find: "let Some(entry) = «self.tokens.get(token)» else",
+            find: "match «self.tokens.get(token)» {",
             with: "{\n            let behind = self.is_behind();\n            let found = self.tokens.get(token);\n            if found.is_none() {\n                return if behind { Standing::Unknown } else { Standing::Clear };\n            }\n            found\n        }",
             fate: Fate::Breaks(&["revoke_sweep_check"]),
         },
         Mutation {
             id: "revoke-cutoff-look",
-            what: "a check does not ask whether a cutoff was dropped",
-            find: "Standing::Clear if «self.is_behind()» =>",
-            with: "false",
+            what: "a check of a token that is there does not ask whether anything was dropped",
+            find: "_ if «self.is_behind()» =>",
+            with: "self.is_behind() && self.tokens.get(token).is_none()",
             fate: Fate::Breaks(&["sweep_of_a_cutoff_check_issued"]),
         },
     ],
@@ -186,7 +186,7 @@ pub(super) const REVOCATION_SHARED: Source = Source {
         Mutation {
             id: "revoke-shut-left",
             what: "who shuts a cohort leaves a principal of which a sweep has left nothing else",
-            find: "«self.drop_principal(principal, cohort);»\n            }\n            return",
+            find: "which was open.\n                «self.drop_principal(principal, cohort);»",
             with: "",
             fate: Fate::Breaks(&["sweep_of_a_cutoff_revoke_principal_leaves_nothing_behind"]),
         },

@@ -220,7 +220,7 @@ pub(super) const POSTURE_MANY: Source = Source {
         Mutation {
             id: "posture-lower-other",
             what: "who finds another's order does not give its own",
-            find: "if «mine» {\n                tracing",
+            find: "if «mine» {\n                // Contained",
             with: "true",
             fate: Fate::Breaks(&["emergency_emergency_of_unknown_agents_keeps_the_latch"]),
         },
@@ -278,6 +278,13 @@ pub(super) const POSTURE_MEMBERS: Source = Source {
             find: "if «!self.leave(&left) && !Arc::ptr_eq(&left, &joined)» {",
             with: "{ self.leave(&left); false }",
             fate: Fate::Breaks(&["enroll_elsewhere_downgrade_of_its_principal"]),
+        },
+        Mutation {
+            id: "posture-enroll-lost",
+            what: "that one is not taken down if there is no room for it any more",
+            find: "let _ = «self.emergency(agent, &order.downgrade, order.at, trims)»;",
+            with: "self.lower(agent, &order.downgrade, order.at, trims).map_or(super::Emergency::AllUnknown, super::Emergency::Agent)",
+            fate: Fate::Breaks(&["enroll_elsewhere_downgrade_of_its_principal_forget_when_full"]),
         },
         Mutation {
             id: "posture-leave-open",
