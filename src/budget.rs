@@ -18,8 +18,13 @@
 //!
 //! # Progress
 //!
-//! Lock-free; a failed exchange means that another call changed the meter, or is tried again. Without a 128-bit
-//! compare-and-swap in the hardware, `portable-atomic` falls back to a lock.
+//! Lock-free; a failed exchange means that another call changed the meter, or is tried again.
+//!
+//! # Hardware
+//!
+//! Without a 128-bit compare-and-swap in the hardware, `portable-atomic` falls back to a lock. Without a 128-bit atomic load
+//! (x86-64 has one with AVX, AArch64 with LSE2), a look at a meter is an exchange of its word for itself: it takes the
+//! cache line from others that look, and on AArch64 before LSE it is not wait-free.
 
 use crate::clock::{Timestamp, saturating_nanos};
 use crate::error::ConfigError;
@@ -334,13 +339,13 @@ impl Meter {
         }
     }
 
-    /// What has been used at `now`. Wait-free.
+    /// What has been used at `now`. [Wait-free](self#hardware).
     #[must_use]
     pub fn spent_at(&self, now: Timestamp) -> Spent {
         self.spent(self.load(), now)
     }
 
-    /// Whether the meter still admits. Wait-free.
+    /// Whether the meter still admits. [Wait-free](self#hardware).
     #[must_use]
     pub fn status(&self) -> Status {
         self.load().status

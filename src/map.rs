@@ -2,8 +2,10 @@
 //!
 //! # Consistency
 //!
-//! Each operation on a key is linearizable; [`Pinned::iter`] and [`ShardedMap::len`] are weakly consistent. A value
-//! that was inserted is never changed in place: it is replaced by another one.
+//! Each operation on a key is linearizable, and so are those on several keys, of one map or more, that are not under one
+//! pin: two threads that each write one key and then read the other's may both miss under their pins, on hardware that lets
+//! a read pass a write. [`Pinned::iter`] and [`ShardedMap::len`] are weakly consistent. A value that was inserted is never
+//! changed in place: it is replaced by another one.
 //!
 //! # Progress
 //!

@@ -1,14 +1,17 @@
 //! One test for each bug that was found and fixed, named after what must not happen again.
 
+use serde_json::json;
 use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
+use tollgate::body::{BodyConfig, BodyStore, Record};
 use tollgate::budget::{Denied, Limits, Meter};
 use tollgate::clock::{ManualClock, Timestamp};
 use tollgate::fifo::FifoMap;
+use tollgate::handle::{Grant, HandleConfig, HandleRequest, HandleStore, Query, Rows};
 use tollgate::hash::RandomState;
 use tollgate::map::ShardedMap;
 use tollgate::retention::{Ingest, MemoryTiers, TieredStore};
@@ -282,4 +285,94 @@ fn a_subscriber_may_insert_when_the_first_eviction_is_warned_of() {
         }
     });
     assert_eq!(map.snapshot(), [(2, 3, "by the subscriber")]);
+}
+
+/// The slot of what was removed was in hand while its value was cloned for the caller, and an insert by the `Clone` waited
+/// for it for ever.
+#[test]
+fn the_clone_of_what_is_removed_may_insert() {
+    struct Refill(Weak<FifoMap<u64, Self>>);
+
+    impl Clone for Refill {
+        fn clone(&self) -> Self {
+            if let Some(map) = self.0.upgrade() {
+                map.insert(2, Self(Weak::new())).ok();
+            }
+            Self(Weak::new())
+        }
+    }
+
+    let map = Arc::new(FifoMap::builder(1).build().unwrap());
+    map.insert(1, Refill(Arc::downgrade(&map))).ok();
+    assert!(map.remove(&1).is_some());
+    assert_eq!((map.get(&2).is_some(), map.len()), (true, 1));
+}
+
+/// The collector ran in the middle of a batch of evictions, with the bytes of one of them in hand, and an insert by what it
+/// dropped waited for those for ever.
+#[test]
+fn what_is_dropped_during_evictions_may_insert() {
+    struct Refill(Arc<FifoMap<u64, u64>>);
+
+    impl Drop for Refill {
+        fn drop(&mut self) {
+            self.0.insert(1_000, 100).ok();
+        }
+    }
+
+    let map = Arc::new(FifoMap::builder(100).max_bytes(100, |_, &weight| weight).build().unwrap());
+    let garbage = ShardedMap::new();
+    // What was removed is dropped a while later: in some of the rounds, by the evictions.
+    for round in 0..200 {
+        for key in 0..40 {
+            map.insert(key, 2).unwrap();
+        }
+        garbage.pin().insert(0, Refill(Arc::clone(&map)));
+        garbage.pin().remove(&0);
+        for _ in 0..round % 4 {
+            garbage.pin().flush();
+        }
+        map.evict_while(40, |_, _| true);
+        assert!(map.stats().bytes <= 100);
+    }
+}
+
+/// Once it was forgotten, a token that had been revoked could be tracked again, and was clear while the clock was back at
+/// a time at which the revocation was alive.
+#[test]
+fn a_token_that_was_revoked_and_forgotten_is_not_clear_when_it_is_tracked_again_and_the_clock_steps_back() {
+    let clock = ManualClock::new(at(0));
+    let config = RevocationConfig::new().grace(Duration::ZERO);
+    let set = RevocationSet::with_clock(config, clock.clone()).unwrap();
+    set.track("alice", "token", at(10)).unwrap();
+    set.revoke("token", at(10)).unwrap();
+    clock.set(at(100));
+    while set.sweep(64).more {}
+    clock.set(at(5));
+    set.track("alice", "token", at(200)).unwrap();
+    assert_eq!(set.check(&"token"), Standing::Unknown);
+    clock.set(at(100));
+    assert_eq!(set.check(&"token"), Standing::Clear);
+}
+
+/// It was copied as often, all at once.
+#[test]
+fn a_field_that_is_asked_for_many_times_is_shown_once() {
+    let store = HandleStore::<Rows>::new(HandleConfig::new()).unwrap();
+    let large = json!({"text": "x".repeat(1 << 20)});
+    let handle = store.store(HandleRequest::new("text"), Rows::new(large.clone(), Grant::new())).unwrap();
+    // 64 GiB, if each were copied.
+    let query = Query { fields: Some(vec!["text".to_owned(); 1 << 16]), ..Query::default() };
+    assert_eq!(store.expand(&handle.id, &query, None).unwrap().rows, [large]);
+}
+
+/// Its joins were counted as if none of its parts were there.
+#[test]
+fn a_body_that_fits_with_the_prefix_that_is_there_is_not_too_large() {
+    let store = BodyStore::new(BodyConfig::new().max_bytes(2_400)).unwrap();
+    let note = |name: &str| Record::log("turn", at(1), "info", name);
+    store.insert_parts(note("a"), &[b"aaaaaaaaaa"]).unwrap();
+    let parts: Vec<&[u8]> = std::iter::repeat_n(&b"a"[..], 10).chain([&b"b"[..]]).collect();
+    let receipt = store.insert_parts(note("b"), &parts).unwrap();
+    assert_eq!(store.get(&receipt.body.unwrap()).unwrap(), b"aaaaaaaaaab");
 }

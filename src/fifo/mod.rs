@@ -13,7 +13,8 @@
 //!   and claiming it. An entry goes within the call that tells of it: that of its inserter, or of who unlinks it.
 //! - A removal unlinks the entry, claims the number and gives its slot back; the hole costs neither capacity nor time.
 //! - Bytes are a second pool beside the slots. An entry that goes on its way in gives its bytes back when its insert goes
-//!   on: who needs bytes before that takes those of the next oldest.
+//!   on: who needs bytes before that takes those of the next oldest. And an insert that evicts several for their bytes has
+//!   their slots in hand until it is done: others that need one before that evict for it.
 //!
 //! A walk reads `tail` first and ignores higher numbers: the entries below it that are alive at any later moment held
 //! slots at that one, so it never collects more than `cap`.
@@ -196,6 +197,8 @@ where
         }
         held.bytes += removed.value.weight;
         self.counts.add(Reason::Removed);
+        // Nothing stays in hand while the caller's code runs.
+        drop(held);
         Some(removed.value.value.clone())
     }
 

@@ -28,7 +28,8 @@ pub(crate) fn pin() -> Guard {
 }
 
 impl Guard {
-    /// Frees `block` when no guard that exists now exists any more.
+    /// Frees `block` when no guard that exists now exists any more. Runs nobody's `Drop`: that is for the guard's end, when
+    /// an operation has nothing in hand.
     ///
     /// # Safety
     ///
@@ -41,6 +42,11 @@ impl Guard {
     /// Hands this thread's garbage to the collector and lets it run.
     pub(crate) fn flush(&self) {
         self.0.flush();
+    }
+
+    /// As [`flush`](Self::flush), when the guard goes.
+    pub(crate) fn flush_at_the_end(&self) {
+        self.0.flush_at_the_end();
     }
 }
 
@@ -85,16 +91,16 @@ mod real {
     use super::super::blocks;
     use std::cell::Cell;
 
-    /// Blocks that a guard retires before it lets the collector run. The engine itself collects by the number of pins, a
-    /// few hundred blocks each time: threads that do a batch of operations under each pin would outrun it.
-    const BATCH: u32 = 32;
+    /// Blocks that a guard retires for each time that it lets the collector run. The engine itself collects by the number of
+    /// pins, a few hundred blocks each time: threads that do a batch of operations under each pin would outrun it.
+    const BATCH: usize = 32;
     /// Tools that find what is used after it was freed must see it freed: every operation lets the collector run.
     const EAGER: bool = cfg!(tollgate_sanitize);
 
     #[derive(Debug)]
     pub(super) struct Guard {
         guard: crossbeam_epoch::Guard,
-        retired: Cell<u32>,
+        retired: Cell<usize>,
     }
 
     pub(super) fn pin() -> Guard {
@@ -112,16 +118,24 @@ mod real {
             // SAFETY: unreachable for later pins, by the caller's promise. What is in retired blocks is `Send + 'static`,
             // which the public structures demand, so any thread may drop it at any later time.
             unsafe { self.guard.defer_unchecked(free) }
-            let retired = self.retired.get() + 1;
-            self.retired.set(retired % BATCH);
-            if retired == BATCH {
-                self.flush();
-            }
+            self.retired.set(self.retired.get() + 1);
         }
 
         pub(super) fn flush(&self) {
             if let Some(_collecting) = Collecting::begin() {
                 self.guard.flush();
+            }
+        }
+
+        pub(super) fn flush_at_the_end(&self) {
+            self.retired.set(self.retired.get() + BATCH);
+        }
+    }
+
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            for _ in 0..self.retired.get() / BATCH {
+                self.flush();
             }
         }
     }

@@ -350,7 +350,7 @@ impl<K: Hash, V, S: BuildHasher> Table<K, V, S> {
                 // SAFETY: unlinked by us alone (invariant 3).
                 unsafe { guard.retire(old) };
                 // Large, and maybe the last that this thread retires for long.
-                guard.flush();
+                guard.flush_at_the_end();
             }
         }
     }

@@ -53,14 +53,14 @@ pub enum SessionError {
         /// When the window ends; none if the batch is larger than any window.
         retry_at: Option<Timestamp>,
     },
-    /// The agent has as many active sessions as it may, those included that are being created or closed.
+    /// The agent has as many active sessions as it may, those included that are being created, closed or found expired.
     #[error("too many active sessions for this agent")]
     TooManySessions {
         /// The cap per agent.
         max: u64,
     },
     /// The store holds as many sessions as it may, none of them closed, or expired by now or by the latest time that a sweep
-    /// has seen. Another call may have had the last place in hand, and have given it back since.
+    /// has seen. Another call may have had the last place in hand, or a session that is over, and have given it back since.
     #[error("session store is full")]
     Full {
         /// The store's capacity.

@@ -317,7 +317,8 @@ impl<C: Clock> SessionStore<C> {
 
     /// Closes all active sessions of an agent at one instant, and returns how many there were (one that is being closed
     /// by itself, that expires, or that is only being created, at that very moment may be counted too). That instant does
-    /// not depend on how many there are; the call then walks over the agent's sessions to have them swept.
+    /// not depend on how many there are, but the call walks over the agent's sessions before it, to leave out those that have
+    /// expired, and once more to have them swept. Lock-free, O(the agent's sessions, swept ones excepted).
     pub fn close_for_agent(&self, agent: &Uuid) -> u64 {
         let shared = &*self.shared;
         let now = shared.now();
