@@ -23,6 +23,7 @@ pub(crate) struct Guard(engine::Guard);
 
 /// Pins this thread. Lock-free, as now and then it collects; about 11 ns, 3 ns when already pinned.
 #[must_use]
+#[inline]
 pub(crate) fn pin() -> Guard {
     Guard(engine::pin())
 }
@@ -103,6 +104,7 @@ mod real {
         retired: Cell<usize>,
     }
 
+    #[inline]
     pub(super) fn pin() -> Guard {
         let guard = Guard { guard: crossbeam_epoch::pin(), retired: Cell::new(0) };
         if EAGER {
@@ -130,12 +132,20 @@ mod real {
         pub(super) fn flush_at_the_end(&self) {
             self.retired.set(self.retired.get() + BATCH);
         }
+
+        #[cold]
+        fn collect(&self) {
+            for _ in 0..self.retired.get() / BATCH {
+                self.flush();
+            }
+        }
     }
 
     impl Drop for Guard {
+        #[inline]
         fn drop(&mut self) {
-            for _ in 0..self.retired.get() / BATCH {
-                self.flush();
+            if self.retired.get() >= BATCH {
+                self.collect();
             }
         }
     }
