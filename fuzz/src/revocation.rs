@@ -87,6 +87,8 @@ struct Token {
     owner: Option<(u8, u64)>,
     /// When a sweep looks at it next.
     look_at: u64,
+    /// What had been dropped when it was tracked.
+    dropped_before: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -188,7 +190,7 @@ impl Pair {
         }
         self.room()?;
         let look_at = self.forget_at(expires_at);
-        self.tokens.insert(token, Token { expires_at, revoked: true, owner: None, look_at });
+        self.tokens.insert(token, Token { expires_at, revoked: true, owner: None, look_at, dropped_before: 0 });
         Ok(Revoked::Newly)
     }
 
@@ -204,7 +206,8 @@ impl Pair {
         self.room()?;
         let owner = Some((principal, self.cohorts[usize::from(principal)]));
         let look_at = self.forget_at(expires_at);
-        self.tokens.insert(token, Token { expires_at, revoked: false, owner, look_at });
+        let dropped_before = self.dropped_through;
+        self.tokens.insert(token, Token { expires_at, revoked: false, owner, look_at, dropped_before });
         Ok(())
     }
 
@@ -269,10 +272,12 @@ impl Pair {
     /// What is to be said of a token by its id.
     fn standing(&self, token: u8) -> Standing {
         match self.tokens.get(&token) {
+            None if self.forget_at(self.time) < self.dropped_through => Standing::Unknown,
+            None => Standing::Clear,
             Some(token) if self.is_revoked(token) => Standing::Revoked,
             Some(token) if token.expires_at <= self.time.max(self.high_water) => Standing::Expired,
-            _ if self.forget_at(self.time) < self.dropped_through => Standing::Unknown,
-            _ => Standing::Clear,
+            Some(token) if self.forget_at(self.time) < token.dropped_before => Standing::Unknown,
+            Some(_) => Standing::Clear,
         }
     }
 
@@ -284,8 +289,11 @@ impl Pair {
             for principal in 0..PRINCIPALS {
                 let cutoff = self.cutoffs.get(&principal).map(|cutoff| cutoff.at);
                 for issued_at in [0, cutoff.unwrap_or(self.time), cutoff.unwrap_or(self.time) + 1] {
-                    let cut_off = cutoff.is_some_and(|cutoff| issued_at <= cutoff);
-                    let expected = if cut_off { Standing::Revoked } else { standing };
+                    let expected = match standing {
+                        _ if cutoff.is_some_and(|cutoff| issued_at <= cutoff) => Standing::Revoked,
+                        Standing::Clear if self.forget_at(self.time) < self.dropped_through => Standing::Unknown,
+                        standing => standing,
+                    };
                     let said = self.set.check_issued(&token, &principal, Timestamp::from_nanos(issued_at));
                     prop_assert_eq!(said, expected, "token {} of {}, issued at {}", token, principal, issued_at);
                 }

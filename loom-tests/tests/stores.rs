@@ -318,6 +318,8 @@ fn retrack_sweep() {
         if swept.removed == 0 {
             assert_eq!(set.check(&1), Standing::Revoked);
         }
+        clock.set(at(104));
+        assert_ne!(set.check(&1), Standing::Clear, "at a time at which it was revoked");
         clock.set(at(150));
         set.sweep(8);
         assert_eq!(set.stats().live, 1, "an entry that lives until 200 was forgotten at 150");

@@ -109,8 +109,8 @@ pub enum BodyError {
     /// There is no such record, or it went.
     #[error("there is no such record")]
     NoRecord,
-    /// The record and its body are larger than the whole store. Nothing was evicted for them, unless another insert stored a
-    /// part of the body meanwhile, in more pieces than it would have had.
+    /// The record and its body are larger than the whole store. Nothing was evicted for them, unless others stored a
+    /// part of the body meanwhile, in more pieces than it would have had, or gave one up that it would have gone on from.
     #[error("a body that takes {bytes} bytes is over the {max} that the store may hold")]
     TooLarge {
         /// What they would take: bytes as they would be kept, and what goes with them.

@@ -277,7 +277,7 @@ impl<C: Clock> PostureMachine<C> {
     /// Makes an agent one of the principal's, and no other's: [`downgrade_all`](Self::downgrade_all) for the principal
     /// covers it from now on. Its posture stays what it is; an unknown agent is known from now on. One that comes from another
     /// principal just when that one is taken down, and is counted there, goes down with it before this returns, as by
-    /// [`emergency_downgrade`](Self::emergency_downgrade). Lock-free, O(1).
+    /// [`emergency_downgrade`](Self::emergency_downgrade), and takes as long as that. Lock-free, O(1) otherwise.
     ///
     /// # Errors
     ///

@@ -30,7 +30,7 @@ pub(crate) fn pin() -> Guard {
 
 impl Guard {
     /// Frees `block` when no guard that exists now exists any more. Runs nobody's `Drop`: that is for the guard's end, when
-    /// an operation has nothing in hand.
+    /// an operation has nothing in hand that others would wait for without end.
     ///
     /// # Safety
     ///
@@ -135,8 +135,9 @@ mod real {
 
         #[cold]
         fn collect(&self) {
-            for _ in 0..self.retired.get() / BATCH {
-                self.flush();
+            // Others' values are no part of a panic: a `Drop` may ask whether there is one.
+            if !std::thread::panicking() {
+                (0..self.retired.get() / BATCH).for_each(|_| self.flush());
             }
         }
     }

@@ -15,7 +15,8 @@
 //! # Cost
 //!
 //! One list of the sessions, sorted once, and one more before anything is lost: O(n log n) in all. The store is asked for
-//! its usage at the beginning and end of a pass, not for each eviction, but before each loss, and for that session then.
+//! its usage at the beginning and end of a pass, not for each eviction, but before each loss, and for that session then: a
+//! store that leaves [`TieredStore::session`] as it is looks through all of them for each loss.
 //!
 //! # Sweeps at once
 //!

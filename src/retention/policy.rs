@@ -278,7 +278,7 @@ impl<I> fmt::Display for Warning<I> {
 pub struct EvictionReport<I, E> {
     /// Sessions evicted for their age.
     pub backstop_evicted: Vec<I>,
-    /// Analysed sessions evicted because of the soft cap.
+    /// Analysed sessions evicted for room.
     pub budget_evicted: Vec<I>,
     /// Sessions that were analysed because of the hard cap, and are analysed now.
     pub overflow_analyzed: Vec<I>,

@@ -96,7 +96,8 @@ pub enum Standing {
     Revoked,
     /// Tracked, and past its expiry by the latest time that the set has seen.
     Expired,
-    /// It would be clear, but the clock is behind what a sweep has forgotten, so that nobody can tell. Refuse.
+    /// Not remembered, or only since it was tracked again, but the clock is behind what a sweep has forgotten, so that nobody
+    /// can tell. Refuse.
     Unknown,
 }
 

@@ -13,8 +13,8 @@
 //! Sweeps, registrations, revocations and checks share a high-water time, so that a clock that steps back does not put a
 //! cutoff before the tokens that were registered until then; checks read it, everything else raises it. A token is
 //! forgotten when `expires_at + grace <= high-water`. If the clock then steps back, so that a forgotten token might be alive
-//! by it, what would be clear is [`Unknown`](Standing::Unknown) until it has caught up: an id that is not remembered may be
-//! that token's, and so may one that was tracked since.
+//! by it, an id that is not remembered is [`Unknown`](Standing::Unknown), and not clear; so is one that was tracked after
+//! that, as it may be the token's.
 //!
 //! # Progress
 //!
@@ -35,7 +35,7 @@
 //!
 //! # Memory
 //!
-//! About 180 bytes a token with an id of 16 bytes, and 210 more for a principal of tracked tokens (resident memory,
+//! About 200 bytes a token with an id of 16 bytes, and 210 more for a principal of tracked tokens (resident memory,
 //! measured over 200,000 of them). The tokens and the cutoffs are bounded by the capacity each.
 
 #![forbid(unsafe_code)]
@@ -238,9 +238,9 @@ impl<T: Id, P: Id, C: Clock> RevocationSet<T, P, C> {
 
 /// A [`RevocationSet`] with this thread pinned, at one time: many checks for one pin and one clock read.
 ///
-/// Each check sees what was revoked before it; only what has expired is judged by the time of the pin. Not `Send`, so it
-/// cannot be held across an `.await` of a task that moves between threads; held for long, it delays reclamation for
-/// everybody.
+/// Each check sees what was revoked before it; what has expired, and whether the clock is behind, is judged by the time of
+/// the pin: one that is older than the grace makes nobody clear that a sweep may have forgotten. Not `Send`, so it cannot be
+/// held across an `.await` of a task that moves between threads; held for long, it delays reclamation for everybody.
 ///
 /// # Examples
 ///
@@ -268,11 +268,14 @@ impl<T: Id, P: Id, C: Clock> Pinned<'_, T, P, C> {
     /// What is known of a token by its id. Lock-free, expected O(1), writes no shared memory.
     pub fn check(&self, token: &T) -> Standing {
         match self.tokens.get(token) {
+            // Read after the lookup: whoever forgot the token raised it first.
+            None if self.is_behind() => Standing::Unknown,
+            None => Standing::Clear,
             Some(entry) if entry.is_revoked() => Standing::Revoked,
             Some(entry) if entry.expires_at <= self.now.max(self.shared.queue.high_water()) => Standing::Expired,
-            // Read after the lookup: whoever forgot the token raised it first, and it may have been tracked again since.
-            _ if self.is_behind() => Standing::Unknown,
-            _ => Standing::Clear,
+            // It was forgotten before, maybe, and tracked again.
+            Some(entry) if self.covered < entry.dropped_before => Standing::Unknown,
+            Some(_) => Standing::Clear,
         }
     }
 
@@ -280,7 +283,13 @@ impl<T: Id, P: Id, C: Clock> Pinned<'_, T, P, C> {
     /// expected O(1), writes no shared memory.
     pub fn check_issued(&self, token: &T, principal: &P, issued_at: Timestamp) -> Standing {
         // The cutoff first: who dropped it has raised the time that is read last.
-        if self.shared.is_cut_off(principal, issued_at) { Standing::Revoked } else { self.check(token) }
+        if self.shared.is_cut_off(principal, issued_at) {
+            return Standing::Revoked;
+        }
+        match self.check(token) {
+            Standing::Clear if self.is_behind() => Standing::Unknown,
+            standing => standing,
+        }
     }
 
     /// Whether something was forgotten that would be alive at the time of the pin: what goes has expired a grace earlier.

@@ -35,6 +35,8 @@ pub(super) struct Entry<P> {
     pub(super) expires_at: Timestamp,
     pub(super) revoked: bool,
     pub(super) cohort: Option<Arc<Cohort<P>>>,
+    /// What was dropped before it was tracked, and may have been this very token, went no later than this.
+    pub(super) dropped_before: Timestamp,
 }
 
 /// The tracked tokens of a principal that were not revoked one by one. Replaced when it is shut.
@@ -96,12 +98,14 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
             let tokens = self.tokens.pin();
             let done = tokens.compute(token.clone(), |entry| match entry {
                 None if place.is_none() => Step::Keep,
-                None => Step::Put(Entry { expires_at, revoked: true, cohort: None }),
+                // Revoked, so that it does not matter what was before.
+                None => Step::Put(Entry { expires_at, revoked: true, cohort: None, dropped_before: Timestamp::ZERO }),
                 Some(entry) if entry.revoked && entry.expires_at >= expires_at => Step::Keep,
                 Some(entry) => Step::Put(Entry {
                     expires_at: entry.expires_at.max(expires_at),
                     revoked: true,
                     cohort: entry.cohort.clone(),
+                    ..*entry
                 }),
             });
             let Some(before) = done.before else {
@@ -132,10 +136,18 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
         let place = self.find_room(&self.room)?;
         let cohort = self.join(&principal);
         let member = Hold::of(&cohort.members, 1);
-        let entry = Entry { expires_at, revoked: false, cohort: Some(Arc::clone(&cohort)) };
-        let is_new = tokens.try_insert(token.clone(), entry).is_ok();
+        let done = tokens.compute(token.clone(), |entry| match entry {
+            Some(_) => Step::Keep,
+            // Asked once it is known not to be there: whoever forgot it raised this first.
+            None => Step::Put(Entry {
+                expires_at,
+                revoked: false,
+                cohort: Some(Arc::clone(&cohort)),
+                dropped_before: self.queue.dropped_through(),
+            }),
+        });
         member.keep();
-        if is_new {
+        if done.before.is_none() {
             place.keep();
             self.queue.add(Subject::Token(token), self.forget_at(expires_at));
             return Ok(());
@@ -157,7 +169,7 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
         let elsewhere = |entry: &Entry<P>| entry.cohort.as_ref().is_some_and(|cohort| cohort.principal != *principal);
         let done = tokens.compute(token.clone(), |entry| match entry {
             Some(entry) if entry.expires_at < expires_at && !elsewhere(entry) => {
-                Step::Put(Entry { expires_at, revoked: entry.revoked, cohort: entry.cohort.clone() })
+                Step::Put(Entry { expires_at, cohort: entry.cohort.clone(), ..*entry })
             }
             _ => Step::Keep,
         });

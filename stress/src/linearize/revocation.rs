@@ -78,7 +78,10 @@ pub(super) enum Step {
     },
     Lookup(usize),
     /// What a check makes of what it has found.
-    Judge(Standing),
+    Judge {
+        issued: bool,
+        standing: Standing,
+    },
     Sweep,
 }
 
@@ -102,6 +105,8 @@ struct Entry {
     revoked: bool,
     /// The number of the cohort that it was tracked in.
     cohort: Option<u8>,
+    /// The time through which something had been forgotten for certain when it was tracked, and that through which it may.
+    forgotten_before: (u64, u64),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -141,12 +146,18 @@ impl Set {
         entry.revoked || entry.cohort.is_some_and(|cohort| cohort < present)
     }
 
+    /// What was forgotten is known within bounds: a sweep says when it removes, not what it only looked at.
+    fn forgotten_within(&self) -> (u64, u64) {
+        (self.forgotten, if self.swept == 0 { 0 } else { self.high_water })
+    }
+
     fn is_forgettable(&self, entry: &Entry) -> bool {
         entry.expires + GRACE <= self.swept
     }
 
     fn track(&mut self, token: usize, expires: u64, joined: Option<(usize, u8)>) {
-        let fresh = Entry { token, expires, revoked: false, cohort: joined.map(|(_, cohort)| cohort) };
+        let (cohort, forgotten_before) = (joined.map(|(_, cohort)| cohort), self.forgotten_within());
+        let fresh = Entry { token, expires, revoked: false, cohort, forgotten_before };
         let entry = self.tokens[token].get_or_insert(fresh);
         entry.expires = entry.expires.max(expires);
     }
@@ -154,7 +165,8 @@ impl Set {
     fn revoke(&mut self, token: usize, expires: u64, now: u64) {
         // An id that nobody may have issued is remembered for a life at most.
         let expires = expires.min(now + LIFE);
-        let entry = self.tokens[token].get_or_insert(Entry { token, expires, revoked: true, cohort: None });
+        let fresh = Entry { token, expires, revoked: true, cohort: None, forgotten_before: (0, 0) };
+        let entry = self.tokens[token].get_or_insert(fresh);
         (entry.expires, entry.revoked) = (entry.expires.max(expires), true);
     }
 
@@ -170,10 +182,13 @@ impl Set {
         certain as u64 <= newly
     }
 
-    fn may_answer(&self, local: Local, standing: Standing) -> bool {
-        // What was forgotten is known within bounds: a sweep says when it removes, not what it only looked at.
-        let sure_to_cover = local.now + GRACE >= self.high_water || self.swept == 0;
-        let may_cover = local.now + GRACE >= self.forgotten;
+    fn may_answer(&self, local: Local, issued: bool, standing: Standing) -> bool {
+        // A token that is there may have been there before, one that is not, or a cutoff, at any time.
+        let (certain, possible) = match local.found {
+            Some(entry) if !issued => entry.forgotten_before,
+            _ => self.forgotten_within(),
+        };
+        let (may_cover, sure_to_cover) = (local.now + GRACE >= certain, local.now + GRACE >= possible);
         match local.found {
             _ if local.cut_off => standing == Standing::Revoked,
             Some(entry) if self.is_revoked(&entry) => standing == Standing::Revoked,
@@ -246,7 +261,7 @@ impl Model for Set {
                         already == (answer == Revoked::Already)
                     }
                     Step::RevokeCohort { principal, newly } => self.revoke_cohort(principal, local.revoking, newly),
-                    Step::Judge(standing) => self.may_answer(local, standing),
+                    Step::Judge { issued, standing } => self.may_answer(local, issued, standing),
                     _ => {
                         self.swept = self.swept.max(local.now);
                         true
@@ -262,7 +277,7 @@ impl Model for Set {
     }
 
     fn is_private(step: &Step) -> bool {
-        matches!(step, Step::ReadClock | Step::LookForCutoff { .. } | Step::Lookup(_) | Step::Judge(_))
+        matches!(step, Step::ReadClock | Step::LookForCutoff { .. } | Step::Lookup(_) | Step::Judge { .. })
     }
 
     fn hidden(&self) -> Vec<Self> {
@@ -346,12 +361,12 @@ impl Subject for Revocations {
             }
             Op::Check(token) => {
                 let standing = set.check(&token);
-                steps.extend([Step::ReadClock, Step::Lookup(token), Step::Judge(standing)]);
+                steps.extend([Step::ReadClock, Step::Lookup(token), Step::Judge { issued: false, standing }]);
             }
             Op::CheckIssued { token, issued } => {
                 let standing = set.check_issued(&token, &(token % PRINCIPALS), at(issued));
                 steps.extend([Step::ReadClock, Step::LookForCutoff { token, issued }]);
-                steps.extend([Step::Lookup(token), Step::Judge(standing)]);
+                steps.extend([Step::Lookup(token), Step::Judge { issued: true, standing }]);
             }
             Op::Sweep => {
                 set.sweep(usize::MAX);
@@ -400,7 +415,7 @@ mod tests {
     }
 
     fn check(token: usize, standing: Standing) -> Vec<Step> {
-        vec![Step::ReadClock, Step::Lookup(token), Step::Judge(standing)]
+        vec![Step::ReadClock, Step::Lookup(token), Step::Judge { issued: false, standing }]
     }
 
     fn sweep_at(now: u64) -> Vec<Step> {
