@@ -21,9 +21,9 @@ const END: u64 = BEGIN + 2_000 * SECOND;
 const ISSUED: Timestamp = Timestamp::from_nanos(BEGIN - 10 * SECOND);
 
 const GRACE: Duration = Duration::from_secs(60);
-/// How far the expiries that are stated for one token differ from its own. Well below half the grace, so that a token
-/// that was forgotten cannot come to life by being tracked again.
-const JITTER: u64 = 25 * SECOND;
+/// How far the expiries that are stated for one token differ from its own. Well above the grace, so that a token that was
+/// forgotten may be tracked again.
+const JITTER: u64 = 250 * SECOND;
 
 pub(crate) fn round(round: &Round) -> Checked<u64> {
     let (capacity, when_full) =
@@ -192,8 +192,10 @@ impl Race {
             )?;
             let standing = self.set.check_at(&id, now);
             let alive = token.outlives && tracked > 0;
+            // Nobody can tell at a time that is a grace before what was forgotten, if that was before it was tracked.
+            let behind = || now.saturating_add(GRACE) < self.set.stats().high_water;
             return ensure(
-                !alive || standing.is_clear(),
+                !alive || standing.is_clear() || standing == Standing::Unknown && behind(),
                 format_args!("expected token {id}, alive and tracked, to be clear at {now:?}, saw {standing:?}"),
             );
         }
