@@ -73,7 +73,7 @@ pub(crate) fn saturating_nanos(duration: Duration) -> u64 {
     whole.and_then(|whole| whole.checked_add(duration.subsec_nanos().into())).unwrap_or(u64::MAX)
 }
 
-/// A source of time. Read once per operation; again for each sweep that makes room, and for each session of a list.
+/// A source of time. Read once per operation; again for each sweep that makes room, and for each session of an agent's list.
 ///
 /// # Examples
 ///

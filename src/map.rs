@@ -295,7 +295,7 @@ where
         }
     }
 
-    /// Removes `key` and returns its value. Lock-free, expected O(1). Linearized at the exchange that marks the entry.
+    /// Removes `key` and returns its value. Lock-free, expected O(1). Linearized at the exchange that frees its slot.
     pub fn remove<Q>(&self, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,

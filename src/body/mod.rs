@@ -124,7 +124,7 @@ impl<C: Clock> BodyStore<C> {
     }
 
     /// Records something with its body. A record that is there already, with the same body, is ignored (upstream's
-    /// rule, dispatch). O(body).
+    /// rule, dispatch). O(body and records of its turn).
     ///
     /// # Errors
     ///

@@ -57,7 +57,7 @@ where
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Zero`] for a cap of nothing.
+    /// [`ConfigError::Zero`] for a cap of nothing, in entries or in bytes.
     pub fn build(self) -> Result<FifoMap<K, V, S>, ConfigError> {
         let cap = positive("cap", self.cap)?;
         let max_bytes = self.max_bytes.map(|max| positive("max_bytes", max)).transpose()?;

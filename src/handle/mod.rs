@@ -182,7 +182,8 @@ impl<T: Payload, C: Clock> HandleStore<T, C> {
         Ok(handle)
     }
 
-    /// The result behind a handle. Lock-free, expected O(1).
+    /// The result behind a handle, whoever asks: where the handle is bound, comparing its principal is the caller's. Lock-free,
+    /// expected O(1).
     ///
     /// # Errors
     ///

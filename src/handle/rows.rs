@@ -24,7 +24,8 @@ use uuid::Uuid;
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Grant {
-    /// The fields that may be seen; none for all of them.
+    /// The fields that may be seen; none for all of them. A filter may name any, so that what matches tells of them: a scope
+    /// hides rows altogether.
     pub fields: Option<Vec<String>>,
     /// What a row must hold to be seen at all, field by field.
     pub scope: Map<String, Value>,

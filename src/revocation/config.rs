@@ -90,7 +90,8 @@ impl Default for RevocationConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use = "a token that is not clear must be refused"]
 pub enum Standing {
-    /// Not revoked, as far as this process was told.
+    /// Not revoked, as far as this process was told. Says nothing of a token's own expiry, which is looked at first: what
+    /// has expired is forgotten, revoked or not.
     Clear,
     /// Revoked, by itself or with its principal.
     Revoked,

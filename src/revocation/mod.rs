@@ -165,7 +165,7 @@ impl<T: Id, P: Id, C: Clock> RevocationSet<T, P, C> {
 
     /// Revokes all of a principal's tokens that were issued up to now, tracked or not, and returns how many tracked ones
     /// that newly revoked (one that is being tracked or revoked by itself at that very moment may be counted once more).
-    /// Lock-free, O(1). Tokens that are issued and tracked later start afresh. Now is the latest time of this set's clock
+    /// Lock-free, O(1) unless the cutoffs are full and it sweeps first. Tokens that are issued and tracked later start afresh. Now is the latest time of this set's clock
     /// that a call other than a check has seen: what an issuer whose clock is ahead of that dates later is covered only if
     /// it was tracked.
     ///

@@ -5,7 +5,7 @@
 //! One batch of tool names is one decision, all or nothing, checked in upstream's order (arbiter-session): not found,
 //! agent mismatch, closed, expired, budget, tools, rate. It costs one pin, one clock read, one lookup and one
 //! compare-and-swap of the session's [`Meter`], which is its linearization point. There is no store-wide lock and no
-//! scan on this path.
+//! scan of sessions on this path; the batch's tools are looked for among those granted.
 //!
 //! # Closing for an agent
 //!
@@ -340,7 +340,7 @@ impl<C: Clock> SessionStore<C> {
         self.shared.sweep(self.shared.clock.now(), limit)
     }
 
-    /// The store in numbers.
+    /// The store in numbers. Counts the agents by walking over them: O(agents), weakly consistent.
     #[must_use]
     pub fn stats(&self) -> SessionStats {
         let shared = &*self.shared;
