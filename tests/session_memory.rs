@@ -499,7 +499,9 @@ fn tiers_refuse_what_does_not_fit_and_count_what_they_hold() {
     assert_eq!(tiers.ingest("a", Ingest::new(), [0; 9]), Err(TierError::Exists));
     tiers.ingest("b", Ingest::new().pinned(), [0; 6]).unwrap();
     assert_eq!(tiers.ingest("c", Ingest::new(), [0; 9]), Err(TierError::Full { capacity: 2 }));
-    assert_eq!((tiers.tier1_usage_bytes(), tiers.len()), (Ok(11), 2));
+    assert_eq!((tiers.tier1_usage_bytes(), tiers.len(), tiers.is_empty()), (Ok(11), 2, false));
+    let pinned = |id| tiers.session(&id).unwrap().unwrap().pinned;
+    assert_eq!((pinned("a"), pinned("b")), (false, true));
     tiers.record_analysis(&"a", [1; 3]).unwrap();
     tiers.record_analysis(&"a", [1; 2]).unwrap();
     assert_eq!(tiers.tier2_usage_bytes(), Ok(2));
