@@ -215,6 +215,30 @@ fn analysis_stops_when_there_is_room() {
 }
 
 #[test]
+fn analysis_goes_on_for_what_comes_in_meanwhile() {
+    let (tiers, _) = tiers(&[("a", 150, 2, false), ("b", 100, 1, false)]);
+    let mut analyze = |session: &RawSession<&'static str>| {
+        if session.id == "a" {
+            tiers.ingest("c", Ingest::new(), [0; 50])?;
+        }
+        Ok(tiers.record_analysis(&session.id, [1; 1])?)
+    };
+    let report = sweep(&tiers, &policy(), Some(&mut analyze), NOW);
+    assert_eq!((report.overflow_analyzed, report.final_usage_bytes), (vec!["a", "b"], 50));
+}
+
+#[test]
+fn what_the_analysis_itself_evicts_is_not_said_to_be_without_effect() {
+    let (tiers, _) = tiers(&[("a", 150, 2, false), ("b", 100, 1, false)]);
+    let mut analyze = |session: &RawSession<&'static str>| {
+        tiers.evict_raw(&session.id)?;
+        Ok(())
+    };
+    let report = sweep(&tiers, &policy(), Some(&mut analyze), NOW);
+    assert_eq!((report.overflow_analyzed.len(), report.warnings.len(), report.final_usage_bytes), (0, 0, 100));
+}
+
+#[test]
 fn distilled_data_over_its_cap_is_said_to_be_and_kept() {
     let (tiers, _) = tiers(&[("a", 1, 3, true)]);
     tiers.record_analysis(&"a", vec![0; 11]).unwrap();

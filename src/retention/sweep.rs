@@ -21,7 +21,7 @@ pub(super) struct Sweep<'s, S: TieredStore> {
 
 struct Candidate<I> {
     session: RawSession<I>,
-    /// Evicted, by this sweep or another, or not to be touched any more.
+    /// Evicted, by this sweep or another.
     gone: bool,
     /// Why it would be lost, if it must be.
     reason: LossReason,
@@ -141,7 +141,7 @@ impl<'s, S: TieredStore> Sweep<'s, S> {
                 break;
             }
             let session = &self.sessions[at].session;
-            if self.sessions[at].gone || session.is_evictable() {
+            if session.is_evictable() {
                 continue;
             }
             let id = session.id.clone();
@@ -155,9 +155,7 @@ impl<'s, S: TieredStore> Sweep<'s, S> {
                 Some(session) if session.is_evictable() => {
                     self.report.overflow_analyzed.push(id.clone());
                     // It may have been pinned meanwhile.
-                    let may_go = self.policy.concerns(&session);
-                    self.sessions[at] = Candidate { session, gone: !may_go, ..self.sessions[at] };
-                    if may_go && self.evict(at)?.is_some() {
+                    if self.policy.concerns(&session) && self.evict(at)?.is_some() {
                         self.report.budget_evicted.push(id);
                     }
                 }
@@ -165,8 +163,8 @@ impl<'s, S: TieredStore> Sweep<'s, S> {
                     self.sessions[at].reason = LossReason::AnalysisWithoutEffect;
                     self.report.warnings.push(Warning::AnalysisWithoutEffect { id });
                 }
-                // Gone meanwhile.
-                _ => self.sessions[at].gone = true,
+                // Gone meanwhile, and nobody knows what that has freed.
+                _ => self.usage = self.store.tier1_usage_bytes()?,
             }
         }
         Ok(())
@@ -184,7 +182,8 @@ impl<'s, S: TieredStore> Sweep<'s, S> {
             order.sort_by_key(|&at| Reverse(self.sessions[at].session.raw_bytes));
         }
         for at in order {
-            if self.sessions[at].gone || self.sessions[at].session.is_evictable() {
+            // What was analysed has gone by now, or there is room.
+            if self.sessions[at].session.is_evictable() {
                 continue;
             }
             // Asked before each: what another sweep has freed need not be lost here.
