@@ -28,21 +28,20 @@ pub enum Tools {
 /// assert_eq!(names.iter().collect::<Vec<_>>(), ["search", "read"]);
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct ToolNames(Arc<Names>);
+pub struct ToolNames(Arc<[Tool]>);
 
 #[derive(PartialEq, Eq)]
-struct Names {
-    /// Of each name, in one piece of memory: to compare names, one would have to fetch them.
-    prints: Box<[u64]>,
-    names: Box<[Box<str>]>,
+struct Tool {
+    /// Here, beside the others': names would have to be fetched to be compared.
+    print: u128,
+    name: Box<str>,
 }
 
 impl Tools {
     /// These tools and no others.
     pub fn only<T: Into<Box<str>>>(names: impl IntoIterator<Item = T>) -> Self {
-        let names: Box<[Box<str>]> = names.into_iter().map(Into::into).collect();
-        let prints = names.iter().map(|name| print(name)).collect();
-        Self::Only(ToolNames(Arc::new(Names { prints, names })))
+        let tools = names.into_iter().map(Into::into).map(|name| Tool { print: print(&name), name });
+        Self::Only(ToolNames(tools.collect()))
     }
 
     /// The place of the first name that is not allowed. O(names x tools).
@@ -56,24 +55,25 @@ impl Tools {
 }
 
 impl ToolNames {
-    /// Whether this is one of them. O(their number); compares one name as a rule.
+    /// Whether this is one of them. O(their number); compares one name as a rule, and none that is short.
     #[must_use]
     #[inline]
     pub fn contains(&self, name: &str) -> bool {
-        let Names { prints, names } = &*self.0;
         let print = print(name);
         // By selection: which tool is called, no branch can predict.
         let mut last = usize::MAX;
-        for (at, &known) in prints.iter().enumerate() {
-            last = if known == print { at } else { last };
+        for (at, tool) in self.0.iter().enumerate() {
+            last = if tool.print == print { at } else { last };
         }
         // Where two names have the same print, the last may be the other one.
-        names.get(last).is_some_and(|last| **last == *name || names.iter().any(|known| **known == *name))
+        self.0.get(last).is_some_and(|last| {
+            name.len() <= WHOLE || *last.name == *name || self.0.iter().any(|tool| *tool.name == *name)
+        })
     }
 
     /// The names, as they were given.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.names.iter().map(|name| &**name)
+        self.0.iter().map(|tool| &*tool.name)
     }
 }
 
@@ -83,16 +83,21 @@ impl fmt::Debug for ToolNames {
     }
 }
 
-/// A number that tells most names apart: of their length, their first and their last eight bytes.
+/// Names of so many bytes or fewer are whole in their prints.
+const WHOLE: usize = 15;
+
+/// A number that tells most names apart, and all that are whole in it: their first and last eight bytes, and their length.
 #[inline]
-fn print(name: &str) -> u64 {
-    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+fn print(name: &str) -> u128 {
+    const BYTES: usize = size_of::<u64>();
     let bytes = name.as_bytes();
-    let ends = match (bytes.first_chunk(), bytes.last_chunk()) {
-        (Some(first), Some(last)) => u64::from_le_bytes(*first).rotate_left(29) ^ u64::from_le_bytes(*last),
-        _ => bytes.iter().fold(0, |ends, &byte| ends << u8::BITS | u64::from(byte)),
+    let (first, last) = match (bytes.first_chunk::<BYTES>(), bytes.last_chunk::<BYTES>()) {
+        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        _ => (bytes.iter().fold(0, |ends, &byte| ends << u8::BITS | u64::from(byte)), 0),
     };
-    (ends ^ bytes.len() as u64).wrapping_mul(SPREAD)
+    // It takes the place of a byte, one that is in `first`, too, if the name is no longer than `WHOLE`.
+    let length = bytes.len().min(u8::MAX.into()) as u64;
+    u128::from(last & !u64::from(u8::MAX) | length) << u64::BITS | u128::from(first)
 }
 
 #[cfg(test)]
@@ -109,6 +114,20 @@ mod tests {
         assert_eq!(tools.first_unauthorized(&[known, unknown]), Some(1));
         let both = Tools::only([known, unknown]);
         assert_eq!(both.first_unauthorized(&[unknown, known]), None);
+    }
+
+    #[test]
+    fn one_byte_tells_names_apart_wherever_it_is() {
+        let all = "read_file_from_disk_now";
+        for name in (1..=all.len()).map(|length| &all[..length]) {
+            let tools = Tools::only([name]);
+            for at in 0..name.len() {
+                let other = [&name[..at], "X", &name[at + 1..]].concat();
+                assert_eq!(tools.first_unauthorized(&[name, &other]), Some(1), "{other:?} is not {name:?}");
+            }
+            assert_eq!(tools.first_unauthorized(&[&name[1..]]), Some(0));
+            assert_eq!(tools.first_unauthorized(&[[name, "\0"].concat()]), Some(0));
+        }
     }
 
     #[test]
