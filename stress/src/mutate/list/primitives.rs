@@ -373,7 +373,7 @@ pub(super) const DEADLINE: Source = Source {
 };
 
 pub(super) const BUDGET: Source = Source {
-    file: "src/budget.rs",
+    file: "src/budget/mod.rs",
     mutations: &[
         Mutation {
             id: "meter-read",

@@ -4,17 +4,8 @@
 //! one compare-and-swap of the whole (its linearization point), so it is admitted against every limit or against none,
 //! and a refusal changes nothing.
 //!
-//! # The word
-//!
-//! | bits | field |
-//! |---|---|
-//! | 2 | status: open, expired, closed |
-//! | as many as the budget has | calls made |
-//! | as many as the smaller of budget and rate limit has | calls in the window |
-//! | the rest, 64 at most | start of the window, in ticks since the meter was made |
-//!
-//! A tick is one nanosecond unless budget and rate limit together leave fewer than 64 bits; starts are then rounded up,
-//! so that a window is never too short.
+//! A window starts at a nanosecond unless budget and rate limit together need more than 62 bits; its start is then rounded
+//! up, by 2^31 ns at most, so that a window is never too short.
 //!
 //! # Progress
 //!
@@ -26,16 +17,14 @@
 //! (x86-64 has one with AVX, AArch64 with LSE2), a look at a meter is an exchange of its word for itself: it takes the
 //! cache line from others that look, and on AArch64 before LSE it is not wait-free.
 
+mod word;
+
 use crate::clock::{Timestamp, saturating_nanos};
 use crate::error::ConfigError;
 use crate::sync::{AtomicU128, Ordering};
 use std::fmt;
 use std::time::Duration;
-
-/// Bits of the status.
-const STATUS_BITS: u32 = 2;
-/// At least this many bits are left to the window's start, which makes a tick 2^31 ns at most.
-const MIN_START_BITS: u32 = 34;
+use word::{Layout, State};
 
 /// At most `calls` in each window, windows beginning with the first call after the last one has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,91 +145,6 @@ pub struct Meter {
     layout: Layout,
 }
 
-/// Where the fields are in the word.
-#[derive(Clone, Copy, Debug)]
-struct Layout {
-    call_bits: u8,
-    window_bits: u8,
-    /// Nanoseconds in a tick, as a power of two.
-    tick: u8,
-}
-
-/// The word, unpacked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct State {
-    status: Status,
-    calls: u64,
-    window_calls: u64,
-    /// In ticks since the meter was made.
-    start: u64,
-}
-
-fn bits(value: u64) -> u32 {
-    u64::BITS - value.leading_zeros()
-}
-
-fn low(word: u128, bits: u8) -> u64 {
-    let above = u64::MAX.checked_shl(bits.into()).unwrap_or(0);
-    word as u64 & !above
-}
-
-impl Layout {
-    fn new(limits: &Limits) -> Result<Self, ConfigError> {
-        let call_bits = bits(limits.budget);
-        let Some(rate) = limits.rate else {
-            return Ok(Self { call_bits: call_bits as u8, window_bits: 0, tick: 0 });
-        };
-        if rate.window.is_zero() {
-            return Err(ConfigError::Zero { what: "rate window" });
-        }
-        let max = u128::from(u64::MAX);
-        if rate.window.as_nanos() > max {
-            return Err(ConfigError::TooLarge { what: "rate window in ns", given: rate.window.as_nanos(), max });
-        }
-        let window_bits = bits(rate.calls.min(limits.budget));
-        let most = u128::BITS - STATUS_BITS - MIN_START_BITS - call_bits;
-        if window_bits > most {
-            let max = (1_u128 << most) - 1;
-            return Err(ConfigError::TooLarge { what: "rate limit for this budget", given: rate.calls.into(), max });
-        }
-        let start_bits = (u128::BITS - STATUS_BITS - call_bits - window_bits).min(u64::BITS);
-        // Rounding up can take one bit more than there are in a timestamp.
-        let tick = if start_bits == u64::BITS { 0 } else { u64::BITS + 1 - start_bits };
-        Ok(Self { call_bits: call_bits as u8, window_bits: window_bits as u8, tick: tick as u8 })
-    }
-
-    fn unpack(self, word: u128) -> State {
-        let status = match word & 0b11 {
-            0 => Status::Open,
-            1 => Status::Expired,
-            _ => Status::Closed,
-        };
-        let word = word >> STATUS_BITS;
-        let calls = low(word, self.call_bits);
-        let word = word >> self.call_bits;
-        State { status, calls, window_calls: low(word, self.window_bits), start: (word >> self.window_bits) as u64 }
-    }
-
-    fn pack(self, state: State) -> u128 {
-        let mut word = u128::from(state.start);
-        word = word << self.window_bits | u128::from(state.window_calls);
-        word = word << self.call_bits | u128::from(state.calls);
-        word << STATUS_BITS | state.status as u128
-    }
-
-    /// Nanoseconds as ticks, rounded up.
-    fn ticks(self, nanos: u64) -> u64 {
-        let whole = nanos >> self.tick;
-        // The layout leaves a bit for this.
-        if whole << self.tick == nanos { whole } else { whole + 1 }
-    }
-
-    /// Ticks as nanoseconds, if they are less than 2^64.
-    fn nanos(self, ticks: u64) -> Option<u64> {
-        ticks.checked_mul(1 << self.tick)
-    }
-}
-
 impl Meter {
     /// A meter whose first window begins at `now`.
     ///
@@ -281,12 +185,10 @@ impl Meter {
     /// # Errors
     ///
     /// [`Denied`]: shut, then budget, then rate. Nothing is consumed.
+    #[inline]
     pub fn admit(&self, calls: u64, now: Timestamp) -> Result<Spent, Denied> {
-        self.update(|state| {
-            let next = self.admitted(state, calls, now)?;
-            Ok(if calls == 0 { state } else { next })
-        })
-        .map(|(_, after)| self.spent(after, now))
+        let (_, after) = self.update(|state| self.admitted(state, calls, now))?;
+        Ok(self.spent(after, now))
     }
 
     /// Gives back `calls` that were admitted at `admitted_at`: to the budget, and to the window if that is the one they
@@ -347,6 +249,7 @@ impl Meter {
 
     /// Whether the meter still admits. [Wait-free](self#hardware).
     #[must_use]
+    #[inline]
     pub fn status(&self) -> Status {
         self.load().status
     }
@@ -364,12 +267,14 @@ impl Meter {
         }
     }
 
+    #[inline]
     fn load(&self) -> State {
         // Acquire: who sees a meter shut sees what was done before it was shut. Pairs with `update`.
         self.layout.unpack(self.word.load(Ordering::Acquire))
     }
 
     /// Applies a decision by compare-and-swap: the claim loop of every transition. Returns the states before and after.
+    #[inline]
     fn update(&self, decide: impl Fn(State) -> Result<State, Denied>) -> Result<(State, State), Denied> {
         let mut word = self.word.load(Ordering::Acquire);
         loop {
@@ -387,6 +292,7 @@ impl Meter {
     }
 
     /// The state after a batch, if it is admitted: pure.
+    #[inline]
     fn admitted(&self, state: State, asked: u64, now: Timestamp) -> Result<State, Denied> {
         if state.status != Status::Open {
             return Err(Denied::Shut(state.status));
@@ -411,6 +317,7 @@ impl Meter {
     }
 
     /// Calls in the window of `now`, and its start: a new window, if the last one has ended.
+    #[inline]
     fn window(&self, state: State, now: Timestamp) -> (u64, u64) {
         let now = self.since_origin(now);
         // A window that begins after the last timestamp, by rounding, has not ended.
@@ -432,6 +339,7 @@ impl Meter {
         self.origin.saturating_add(Duration::from_nanos(start.saturating_add(self.window)))
     }
 
+    #[inline]
     fn spent(&self, state: State, now: Timestamp) -> Spent {
         let window_calls = if self.has_rate() { self.window(state, now).0 } else { 0 };
         let remaining = self.budget - state.calls;
