@@ -89,7 +89,7 @@ pub(crate) unsafe fn deref<'g, T>(block: *const T) -> &'g T {
 
 #[cfg(not(any(tollgate_shuttle, all(tollgate_loom, not(crossbeam_loom)))))]
 mod real {
-    use super::super::blocks;
+    use super::super::{backlog, blocks};
     use std::cell::Cell;
 
     /// Blocks that a guard retires for each time that it lets the collector run. The engine itself collects by the number of
@@ -116,7 +116,7 @@ mod real {
     impl Guard {
         pub(super) unsafe fn retire<T>(&self, block: *mut T) {
             // SAFETY: the block came from `alloc`, and this runs once.
-            let free = move || unsafe { blocks::discard(block) };
+            let free = move || unsafe { backlog::add(block) };
             // SAFETY: unreachable for later pins, by the caller's promise. What is in retired blocks is `Send + 'static`,
             // which the public structures demand, so any thread may drop it at any later time.
             unsafe { self.guard.defer_unchecked(free) }
@@ -126,6 +126,7 @@ mod real {
         pub(super) fn flush(&self) {
             if let Some(_collecting) = Collecting::begin() {
                 self.guard.flush();
+                backlog::free(usize::MAX);
             }
         }
 
@@ -133,19 +134,21 @@ mod real {
             self.retired.set(self.retired.get() + BATCH);
         }
 
-        #[cold]
         fn collect(&self) {
             // Others' values are no part of a panic: a `Drop` may ask whether there is one.
-            if !std::thread::panicking() {
-                (0..self.retired.get() / BATCH).for_each(|_| self.flush());
+            if std::thread::panicking() {
+                return;
             }
+            let Some(_collecting) = Collecting::begin() else { return };
+            (0..self.retired.get() / BATCH).for_each(|_| self.guard.flush());
+            backlog::work_off(self.retired.get());
         }
     }
 
     impl Drop for Guard {
         #[inline]
         fn drop(&mut self) {
-            if self.retired.get() >= BATCH {
+            if self.retired.get() >= BATCH || backlog::is_any() {
                 self.collect();
             }
         }
@@ -155,7 +158,7 @@ mod real {
         static COLLECTING: Cell<bool> = const { Cell::new(false) };
     }
 
-    /// This thread lets the collector run. What is dropped by it must not let it run again: one drop would be on the stack
+    /// This thread lets the collector run, or frees what that found. What is dropped by it must not let it run again: one drop would be on the stack
     /// of another, for all the garbage that there is.
     struct Collecting;
 

@@ -3,6 +3,7 @@
 //! | room | what it is |
 //! |---|---|
 //! | [`epoch`] | reclamation: pin, retire; crossbeam-epoch, or an ideal epoch under the model checkers |
+//! | [`backlog`] | what may be freed: a few blocks at a time, by each thread |
 //! | [`blocks`] | memory for what is reclaimed soon: what a thread frees, it uses again |
 //! | [`link`] | an atomic pointer with tag bits |
 //! | [`line`](mod@line) | a bucket of a hash table: a cache line of tagged pointers to entries |
@@ -27,6 +28,8 @@
 //! 5. **Owned.** The lines that a line goes on to live as long as it does.
 //! 6. **Sole.** `&mut self`, or a block that was never published, has no other reader.
 
+#[cfg(not(any(tollgate_shuttle, all(tollgate_loom, not(crossbeam_loom)))))]
+mod backlog;
 #[cfg(not(any(tollgate_shuttle, all(tollgate_loom, not(crossbeam_loom)))))]
 mod blocks;
 pub(crate) mod epoch;
