@@ -34,7 +34,7 @@
 use crate::contain::contained;
 use crate::hash::{RandomState, random_state};
 use crate::raw::epoch::{self, Guard};
-use crate::raw::node::Owned;
+use crate::raw::node::{Node, Owned};
 use crate::raw::table::{Place, Table};
 use crate::sync::MODEL;
 use std::borrow::Borrow;
@@ -191,6 +191,12 @@ pub struct Pinned<'m, K, V, S = RandomState> {
     guard: Guard,
 }
 
+/// What [`Pinned::look`] saw.
+pub(crate) struct Look<'p, K, V> {
+    hash: u64,
+    node: Option<&'p Node<K, V>>,
+}
+
 /// What a closure of [`Pinned::compute`] decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step<V> {
@@ -239,6 +245,21 @@ where
         Q: Hash + Eq + ?Sized,
     {
         self.get_key_value(key).map(|(_, value)| value)
+    }
+
+    /// The first half of a [`get`](Self::get), for who has something to do before the other half: what that reads is on its
+    /// way to the cache meanwhile.
+    #[inline]
+    pub(crate) fn look(&self, key: &K) -> Look<'_, K, V> {
+        let hash = self.map.table.hash(key);
+        Look { hash, node: self.map.table.fetch_entry(hash, &self.guard) }
+    }
+
+    /// The other half, of the same key.
+    #[inline]
+    pub(crate) fn get_seen<'p>(&'p self, look: Look<'p, K, V>, key: &K) -> Option<&'p V> {
+        let node = self.map.table.get_seen(look.node?, look.hash, &self.guard, |k, _| k == key)?;
+        Some(&node.value)
     }
 
     /// As [`get`](Self::get), with the key as stored.

@@ -1,7 +1,7 @@
 //! How a [`FifoMap`] is configured.
 
 use super::room::Room;
-use super::{Counts, FifoMap, Listener, Reason, Weigher};
+use super::{FifoMap, Listener, Reason, Weigher};
 use crate::error::{ConfigError, positive};
 use crate::hash::RandomState;
 use crate::raw::order::Order;
@@ -70,7 +70,7 @@ where
             tail: counter(),
             floor: counter(),
             room: Room::new(cap, max_bytes),
-            counts: Counts::default(),
+            counts: CachePadded::default(),
             warned: Counter::default(),
         })
     }

@@ -6,8 +6,11 @@ use crate::contain::contained;
 use crate::raw::epoch::{self, Guard};
 use crate::raw::node::Node;
 use crate::raw::order;
-use crate::sync::{Ordering, relax};
+use crate::sync::{MODEL, Ordering, relax};
 use std::hash::{BuildHasher, Hash};
+
+/// Evictions between the fetching of an entry and its own.
+const AHEAD: usize = 2;
 
 /// Asked to make room in another way before an entry is evicted; says whether it may have.
 pub(super) type Reclaim<'r> = Option<&'r mut dyn FnMut() -> bool>;
@@ -124,6 +127,7 @@ where
         fallen: &mut Fallen<'g, K, V>,
     ) -> Option<&'g Node<K, Entry<V>>> {
         let seq = place.number();
+        self.fetch_next(place, guard);
         let node = if let Some(hash) = place.seal() {
             self.unlink(hash, seq, guard)
         } else {
@@ -138,6 +142,19 @@ where
         held.bytes += node.value.weight;
         self.note(fallen, node, reason);
         Some(node)
+    }
+
+    /// Begins to fetch what the next evictions read: first a line of the index, then, when that is here, its entry.
+    fn fetch_next(&self, place: &order::Place<'_>, guard: &Guard) {
+        if MODEL {
+            return;
+        }
+        if let Some(hash) = place.published_after(2 * AHEAD) {
+            self.table.fetch_line(hash, guard);
+        }
+        if let Some(hash) = place.published_after(AHEAD) {
+            self.table.fetch_entry(hash, guard);
+        }
     }
 
     /// Takes the entry of a number out of the index, if it is there.

@@ -96,7 +96,7 @@ pub struct FifoMap<K, V, S = RandomState> {
     /// Every lower number is dead. Raised past a number that is to be claimed and whose entry is not to be published.
     floor: CachePadded<AtomicU64>,
     room: Room,
-    counts: Counts,
+    counts: CachePadded<Counts>,
     warned: Counter,
 }
 
@@ -159,9 +159,12 @@ where
         }
         let guard = epoch::pin();
         let mut fallen = Vec::new();
+        let hash = self.hash(&key);
+        // On its way to the cache while the entry is made.
+        self.table.fetch_line(hash, &guard);
         // Its number is not known yet. The rest is on its way to memory while its place is looked for.
         let node = Owned::new(key, Entry { seq: 0, weight, value });
-        let placed = self.place(node, reclaim, &guard, &mut fallen);
+        let placed = self.place(node, hash, reclaim, &guard, &mut fallen);
         self.announce(fallen);
         Ok(placed)
     }
@@ -265,11 +268,12 @@ where
     fn place<'g>(
         &'g self,
         mut node: Owned<K, Entry<V>>,
+        hash: u64,
         mut reclaim: Reclaim<'_>,
         guard: &'g Guard,
         fallen: &mut Fallen<'g, K, V>,
     ) -> Placed {
-        let (hash, weight) = (self.hash(&node.key), node.value.weight);
+        let weight = node.value.weight;
         let mut held = self.room.nothing();
         loop {
             let place = self.table.seek(hash, guard, |k, entry| *k == node.key && self.alive(entry));

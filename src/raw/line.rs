@@ -188,38 +188,32 @@ impl<N> Line<N> {
         std::array::from_fn(|at| Word(self.slots[at].load(Ordering::Acquire)))
     }
 
-    /// The live entry with this tag for which `is` holds. Writes nothing.
+    /// A live entry with this tag; as a rule there is no other one. Writes nothing.
     ///
     /// # Safety
     ///
     /// The line's entries are protected by `guard` (invariant 1).
     #[inline]
-    pub(super) unsafe fn get<'g>(&'g self, tag: usize, guard: &'g Guard, is: impl Fn(&N) -> bool) -> Option<&'g N> {
+    pub(super) unsafe fn look<'g>(&'g self, tag: usize, guard: &'g Guard) -> Option<&'g N> {
         let mut line = self;
         loop {
             let words = line.read();
-            // The last one with this tag; which slot that is, no branch can predict.
-            let hit = words.iter().fold(ptr::null_mut(), |hit, word| if word.matches(tag) { word.0 } else { hit });
-            if !hit.is_null() {
+            // The last one, by selection: which slot it is, no branch can predict. Of a null to begin with, compilers make one.
+            let hit = words.iter().fold(words[0], |hit, &word| if word.matches(tag) { word } else { hit });
+            if hit.matches(tag) {
                 // SAFETY: a node of this line (the caller's promise).
-                let node = unsafe { epoch::deref(Word(hit).node()) };
-                if is(node) {
-                    return Some(node);
-                }
-                // SAFETY: the caller's promise.
-                return unsafe { self.get_among_alike(tag, guard, is) };
+                return Some(unsafe { epoch::deref(hit.node()) });
             }
             line = follow(words[SLOTS - 1], guard)?;
         }
     }
 
-    /// As [`get`](Self::get), where more than one entry may have this tag.
+    /// The live entry with this tag for which `is` holds. Writes nothing.
     ///
     /// # Safety
     ///
-    /// As for [`get`](Self::get).
-    #[cold]
-    unsafe fn get_among_alike<'g>(&'g self, tag: usize, guard: &'g Guard, is: impl Fn(&N) -> bool) -> Option<&'g N> {
+    /// As for [`look`](Self::look).
+    pub(super) unsafe fn get<'g>(&'g self, tag: usize, guard: &'g Guard, is: impl Fn(&N) -> bool) -> Option<&'g N> {
         // SAFETY: the caller's promise.
         let taken = unsafe { self.scan(tag, guard, is) }?;
         // SAFETY: a node of this line (the caller's promise).
@@ -230,7 +224,7 @@ impl<N> Line<N> {
     ///
     /// # Safety
     ///
-    /// As for [`get`](Self::get), and the line is settled.
+    /// As for [`look`](Self::look), and the line is settled.
     #[inline]
     pub(super) unsafe fn find<'g>(
         &'g self,
@@ -246,7 +240,7 @@ impl<N> Line<N> {
     ///
     /// # Safety
     ///
-    /// As for [`get`](Self::get).
+    /// As for [`look`](Self::look).
     #[inline]
     unsafe fn scan<'g>(&'g self, tag: usize, guard: &'g Guard, is: impl Fn(&N) -> bool) -> Option<Taken<'g, N>> {
         let (mut line, mut before) = (self, 0);

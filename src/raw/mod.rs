@@ -5,8 +5,10 @@
 //! | [`epoch`] | reclamation: pin, retire; crossbeam-epoch, or an ideal epoch under the model checkers |
 //! | [`backlog`] | what may be freed: a few blocks at a time, by each thread |
 //! | [`blocks`] | memory for what is reclaimed soon: what a thread frees, it uses again |
+//! | [`cache`] | hints: what is read soon is fetched while something else is done |
 //! | [`link`] | an atomic pointer with tag bits |
 //! | [`line`](mod@line) | a bucket of a hash table: a cache line of tagged pointers to entries |
+//! | [`lines`](mod@lines) | those of a shard, in an array that doubles |
 //! | [`node`] | an entry, and who owns it until it is published |
 //! | [`table`] | a sharded hash table of lines that grows without stopping anybody |
 //! | [`word`] | what a slot of such a line holds |
@@ -32,10 +34,12 @@
 mod backlog;
 #[cfg(not(any(tollgate_shuttle, all(tollgate_loom, not(crossbeam_loom)))))]
 mod blocks;
+mod cache;
 pub(crate) mod epoch;
 #[cfg(any(tollgate_shuttle, all(tollgate_loom, not(crossbeam_loom))))]
 mod ideal;
 pub(crate) mod line;
+mod lines;
 pub(crate) mod link;
 pub(crate) mod node;
 pub(crate) mod order;

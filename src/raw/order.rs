@@ -183,6 +183,14 @@ impl Place<'_> {
         (cell & PUBLISHED != 0).then_some(cell)
     }
 
+    /// As [`published`](Self::published), for the number that is so many after this one, if that is its neighbour.
+    #[inline]
+    pub(crate) fn published_after(&self, ahead: usize) -> Option<u64> {
+        let cell = self.leaf.cells.get(digit(self.number, 0) + ahead)?;
+        // Relaxed: good for a hint.
+        Some(cell.load(Ordering::Relaxed)).filter(|cell| cell & PUBLISHED != 0)
+    }
+
     /// As [`published`](Self::published), and if it is not, it will not be any more.
     #[inline]
     pub(crate) fn seal(&self) -> Option<u64> {
@@ -396,6 +404,21 @@ mod tests {
         assert!(!four.publish(hash), "the inserter takes it out");
         assert_eq!(four.published(), None);
         assert!(order.claim(3, &guard) && !order.claim(3, &guard));
+    }
+
+    #[test]
+    fn what_is_ahead_is_known_as_far_as_the_leaf_goes() {
+        let order = Order::new();
+        let guard = epoch::pin();
+        let hash = cell_hash(77);
+        for number in [3, FAN as u64] {
+            assert!(order.place(number, &guard).unwrap().publish(hash));
+        }
+        assert_eq!(
+            [1, 2, 4].map(|ahead| order.place(1, &guard).unwrap().published_after(ahead)),
+            [None, Some(hash), None]
+        );
+        assert_eq!(order.place(FAN as u64 - 1, &guard).unwrap().published_after(1), None);
     }
 
     #[test]

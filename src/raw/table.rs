@@ -20,140 +20,21 @@
 //!
 //! No step waits for another thread, and none but the allocation of zeroes does work in proportion to the table.
 
+use super::cache;
 use super::epoch::{self, Guard};
-use super::line::{Frozen, Line, Open, SLOTS, Spot, Taken};
+use super::line::{Frozen, Line, Open, Spot, Taken};
+use super::lines::Lines;
 use super::node::{Node, Owned};
 use super::word::tag_of;
-use crate::sync::{AtomicPtr, AtomicU64, Counter, MODEL, Ordering};
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use crate::sync::{AtomicPtr, MODEL, Ordering};
 use std::hash::{BuildHasher, Hash};
-use std::iter;
 use std::marker::PhantomData;
 use std::ptr;
 
-/// Lines to look at before a shard is said to be well filled: a few, and if those are, so many that it is not by chance.
-const SAMPLES: [usize; 2] = [16, 256];
-/// Entries in a hundred slots at which it is. One line in ten goes on to another one then.
-const WELL_FILLED: usize = 64;
-/// Lines in a hundred that go on to another one at which it is, too: where entries come and go, sooner or later every line
-/// has been full, and what it went on to stays.
-const MANY_CHAINS: usize = 25;
-/// Of a shard's lines, this share have to be found full between two looks at how well filled they are.
-const SHARE: u64 = 64;
 /// Lines that an insert moves besides its own while a shard grows.
 const STEPS: usize = if MODEL { 1 } else { 2 };
 /// Lines of a shard at most: the bits of the hash that choose one.
 const MAX_LINES: usize = 1 << 31;
-
-/// The lines of a shard.
-struct Lines<K, V> {
-    first: *mut Line<Node<K, V>>,
-    /// A power of two.
-    len: usize,
-    memory: *mut u8,
-    /// The lines before, until all have moved. This array owns none of their entries, and is not their owner.
-    prev: AtomicPtr<Lines<K, V>>,
-    /// Lines of `prev` below this one have moved, and theirs are settled.
-    moved: AtomicU64,
-    /// How often an insert found its line full.
-    full: Counter,
-}
-
-impl<K, V> Lines<K, V> {
-    /// With room to align the first line: zeroes that are aligned would have to be written.
-    fn layout(len: usize) -> Layout {
-        let bytes = (len + 1).checked_mul(size_of::<Line<Node<K, V>>>()).expect("lines that memory can hold");
-        Layout::from_size_align(bytes, align_of::<u64>()).expect("lines that memory can hold")
-    }
-
-    /// Unsettled lines.
-    fn unsettled(len: usize, prev: *mut Self) -> Self {
-        let layout = Self::layout(len);
-        // SAFETY: the layout is not empty.
-        let memory = unsafe { alloc_zeroed(layout) };
-        if memory.is_null() {
-            handle_alloc_error(layout);
-        }
-        let skip = memory.align_offset(align_of::<Line<Node<K, V>>>());
-        // SAFETY: there is one line more than is used, so that the first one can be aligned.
-        let first = unsafe { memory.add(skip) }.cast::<Line<Node<K, V>>>();
-        // Zeroes are unsettled lines, but not the model checker's.
-        let by_hand = if MODEL { len } else { 0 };
-        for at in 0..by_hand {
-            // SAFETY: `at` is within the allocation.
-            let line = unsafe { first.add(at) };
-            // SAFETY: aligned, and ours.
-            unsafe { line.write(Line::unsettled()) };
-        }
-        Self { first, len, memory, prev: AtomicPtr::new(prev), moved: AtomicU64::new(0), full: Counter::default() }
-    }
-
-    /// Lines without entries.
-    fn empty(len: usize) -> Self {
-        let this = Self::unsettled(len, ptr::null_mut());
-        for line in this.all() {
-            line.fill(iter::empty());
-            line.settle();
-        }
-        this
-    }
-
-    fn all(&self) -> &[Line<Node<K, V>>] {
-        // SAFETY: so many lines were allocated, all of them unsettled lines at least.
-        unsafe { std::slice::from_raw_parts(self.first, self.len) }
-    }
-
-    #[inline]
-    fn line(&self, hash: u64) -> &Line<Node<K, V>> {
-        let at = hash as usize & (self.len - 1);
-        // SAFETY: below `len`, as a power of two's mask says.
-        let line = unsafe { self.first.add(at) };
-        // SAFETY: allocated with this array, for as long as it lives.
-        unsafe { &*line }
-    }
-
-    /// The lines before, if some of them may not have moved.
-    fn prev<'g>(&self, _guard: &'g Guard) -> Option<&'g Self> {
-        // Acquire: P12. Without lines before, all of these are settled.
-        let prev = self.prev.load(Ordering::Acquire);
-        // SAFETY: loaded under the guard from the lines that it is reachable from (invariant 2).
-        (!prev.is_null()).then(|| unsafe { epoch::deref(prev) })
-    }
-
-    /// Whether the lines around this one, which was found full, are so full that there should be more.
-    fn well_filled(&self, hash: u64) -> bool {
-        if MODEL {
-            // No count, which would only multiply the interleavings: the hash says it, so that a model can have a shard grow
-            // from a line that goes on to another one, and from two lines.
-            return self.len == 1 && hash & 64 == 0 || self.len == 2 && hash == 32;
-        }
-        // Not every time: one line in ten is full before they are, and looking costs as much as many inserts.
-        if self.full.next() % (self.len as u64 / SHARE).max(1) != 0 {
-            return false;
-        }
-        SAMPLES.into_iter().all(|sample| {
-            let sample = self.len.min(sample);
-            let lines = || (0..sample as u64).map(|i| self.line(hash ^ i));
-            let entries: usize = lines().map(Line::count).sum();
-            let chains = lines().filter(|line| line.is_chained()).count();
-            entries * 100 >= sample * SLOTS * WELL_FILLED || chains * 100 >= sample * MANY_CHAINS
-        })
-    }
-}
-
-impl<K, V> Drop for Lines<K, V> {
-    /// Frees the lines, and no nodes.
-    fn drop(&mut self) {
-        for at in 0..self.len {
-            // SAFETY: as in `line`.
-            let line = unsafe { self.first.add(at) };
-            // SAFETY: access is exclusive (invariant 6).
-            unsafe { line.drop_in_place() };
-        }
-        // SAFETY: allocated with this layout.
-        unsafe { dealloc(self.memory, Self::layout(self.len)) }
-    }
-}
 
 /// See the module.
 pub(crate) struct Table<K, V, S> {
@@ -218,13 +99,62 @@ impl<K, V, S> Table<K, V, S> {
         guard: &'g Guard,
         is: impl Fn(&K, &V) -> bool,
     ) -> Option<&'g Node<K, V>> {
-        let lines = self.lines(self.shard(hash), guard);
-        let mut line = lines.line(hash);
-        if !line.is_settled() {
-            line = Self::behind(lines, hash, guard);
+        self.get_seen(self.look(hash, guard)?, hash, guard, is)
+    }
+
+    /// As [`get`](Self::get), of what [`fetch_entry`](Self::fetch_entry) saw.
+    #[inline]
+    pub(crate) fn get_seen<'g>(
+        &'g self,
+        seen: &'g Node<K, V>,
+        hash: u64,
+        guard: &'g Guard,
+        is: impl Fn(&K, &V) -> bool,
+    ) -> Option<&'g Node<K, V>> {
+        if is(&seen.key, &seen.value) { Some(seen) } else { self.get_among_alike(hash, guard, is) }
+    }
+
+    #[cold]
+    fn get_among_alike<'g>(
+        &'g self,
+        hash: u64,
+        guard: &'g Guard,
+        is: impl Fn(&K, &V) -> bool,
+    ) -> Option<&'g Node<K, V>> {
+        // SAFETY: the entries of a line to read are protected.
+        unsafe { self.line_to_read(hash, guard).get(tag_of(hash), guard, |node| is(&node.key, &node.value)) }
+    }
+
+    /// A live entry whose hash agrees as far as it is stored: as a rule, the only one. If there is none, no entry has this
+    /// hash.
+    #[inline]
+    fn look<'g>(&'g self, hash: u64, guard: &'g Guard) -> Option<&'g Node<K, V>> {
+        // SAFETY: the entries of a line to read are protected.
+        unsafe { self.line_to_read(hash, guard).look(tag_of(hash), guard) }
+    }
+
+    /// Begins to fetch the line of this hash into the cache.
+    #[inline]
+    pub(crate) fn fetch_line(&self, hash: u64, guard: &Guard) {
+        if !MODEL {
+            cache::fetch(self.lines(self.shard(hash), guard).line(hash));
         }
-        // SAFETY: of the shard's lines, or of those before, which had not moved under this guard (invariant 2).
-        unsafe { line.get(tag_of(hash), guard, |node| is(&node.key, &node.value)) }
+    }
+
+    /// Begins to fetch the entry that [`get`](Self::get) is to judge first, and waits for its line alone. None if no entry has
+    /// this hash.
+    #[inline]
+    pub(crate) fn fetch_entry<'g>(&'g self, hash: u64, guard: &'g Guard) -> Option<&'g Node<K, V>> {
+        self.look(hash, guard).inspect(|node| cache::fetch(*node))
+    }
+
+    /// The line in which a lookup finds the entries of this hash, which `guard` protects: of the shard's lines (invariant
+    /// 1), or of those before, which had not moved under this guard (invariant 2).
+    #[inline]
+    fn line_to_read<'g>(&'g self, hash: u64, guard: &'g Guard) -> &'g Line<Node<K, V>> {
+        let lines = self.lines(self.shard(hash), guard);
+        let line = lines.line(hash);
+        if line.is_settled() { line } else { Self::behind(lines, hash, guard) }
     }
 
     /// The line to read in place of one that is not settled.
@@ -450,6 +380,8 @@ impl<K, V, S> Drop for Table<K, V, S> {
 #[cfg(all(test, not(tollgate_loom)))]
 mod tests {
     use super::*;
+    use crate::raw::line::SLOTS;
+    use crate::raw::lines::SAMPLES;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     /// Hashes a number to itself.

@@ -7,7 +7,7 @@ use super::shared::Shared;
 use super::{SessionError, Usage};
 use crate::budget::Status as MeterStatus;
 use crate::clock::{Clock, SystemClock, Timestamp};
-use crate::map;
+use crate::map::{self, Look};
 use std::fmt;
 use uuid::Uuid;
 
@@ -47,7 +47,9 @@ impl<'s, C: Clock> Pinned<'s, C> {
     ///
     /// As for [`SessionStore::admit`](super::SessionStore::admit).
     pub fn admit<T: AsRef<str>>(&self, id: &Uuid, agent: Option<&Uuid>, tools: &[T]) -> Result<Usage, SessionError> {
-        self.admit_at(id, agent, tools, self.shared.clock.now())
+        // A clock waits for what was read before, but not for what is on its way.
+        let look = self.sessions.look(id);
+        self.decide(look, id, agent, tools, self.shared.clock.now())
     }
 
     /// As [`admit`](Self::admit), at a time that the caller has read from the store's clock.
@@ -63,9 +65,21 @@ impl<'s, C: Clock> Pinned<'s, C> {
         tools: &[T],
         now: Timestamp,
     ) -> Result<Usage, SessionError> {
+        self.decide(self.sessions.look(id), id, agent, tools, now)
+    }
+
+    #[inline]
+    fn decide<T: AsRef<str>>(
+        &self,
+        look: Look<'_, Uuid, Session>,
+        id: &Uuid,
+        agent: Option<&Uuid>,
+        tools: &[T],
+        now: Timestamp,
+    ) -> Result<Usage, SessionError> {
         let shared = self.shared;
         let now = shared.settled(now);
-        let session = self.sessions.get(id).ok_or(SessionError::NotFound)?;
+        let session = self.sessions.get_seen(look, id).ok_or(SessionError::NotFound)?;
         if agent.is_some_and(|agent| *agent != session.roster.agent) {
             return Err(SessionError::AgentMismatch);
         }

@@ -42,6 +42,7 @@ pub(super) enum Fate {
 /// All of them.
 pub(super) const SOURCES: &[Source] = &[
     line::LINE,
+    raw::LINES,
     raw::TABLE,
     raw::LINK,
     raw::STACK,

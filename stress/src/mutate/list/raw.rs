@@ -2,16 +2,20 @@
 
 use super::{Fate, Mutation, Source};
 
+pub(super) const LINES: Source = Source {
+    file: "src/raw/lines.rs",
+    mutations: &[Mutation {
+        id: "lines-prev-read",
+        what: "the lines before (P12)",
+        find: "self.prev.load(«Ordering::Acquire»)",
+        with: "Ordering::Relaxed",
+        fate: Fate::Breaks(&["map_grow_insert_insert_get_without_the_lines_before"]),
+    }],
+};
+
 pub(super) const TABLE: Source = Source {
     file: "src/raw/table.rs",
     mutations: &[
-        Mutation {
-            id: "table-prev-read",
-            what: "the lines before (P12)",
-            find: "self.prev.load(«Ordering::Acquire»)",
-            with: "Ordering::Relaxed",
-            fate: Fate::Breaks(&["map_grow_insert_insert_get_without_the_lines_before"]),
-        },
         Mutation {
             id: "table-lines-read",
             what: "the lines of a shard (P10)",
