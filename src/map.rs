@@ -15,8 +15,8 @@
 //!
 //! # Memory
 //!
-//! Per entry, its key and value in an allocation of their own, and 14 to 28 bytes of slots, half as much again until all have
-//! moved; 192 bytes for each shard of an empty map. What is removed can be freed when every thread that was pinned then has
+//! Per entry, its key and value in an allocation of their own, whole cache lines if they fill two or more, and 14 to 28 bytes
+//! of slots, half as much again until all have moved; 192 bytes for each shard of an empty map. What is removed can be freed when every thread that was pinned then has
 //! unpinned, and is by one of the operations that follow, or by [`Pinned::flush`]. Each of them drops about as many values as
 //! it removes, and up to 256 wait for the next operation of their thread, on whatever map, or for its end. Of blocks up to
 //! 520 bytes each thread keeps 512 of a size for its next entries. The table does not shrink.

@@ -5,7 +5,9 @@
 //! block that is freed is the next one of its size that its thread allocates, and neither shares memory with anybody.
 //!
 //! A thread keeps [`KEPT`] blocks of a size at most, which go back to the allocator when it ends: 128 KiB of blocks of
-//! 256 bytes. What is larger than [`LARGEST`], or aligned more strictly than [`ALIGN`], is not kept.
+//! 256 bytes. What is larger than [`LARGEST`], or aligned more strictly than its size's blocks, is not kept.
+//!
+//! A value that fills cache lines, two or more, has those to itself: no line more is read, and none is written by others.
 
 use crate::contain::contained;
 use crate::sync::MODEL;
@@ -22,6 +24,9 @@ const ALIGN: usize = 16;
 const SMALLEST: usize = 24;
 const SIZES: usize = 32;
 const LARGEST: usize = size(SIZES - 1);
+/// Bytes of a cache line. The places after those of the other sizes are of two lines, three, and so on.
+const LINE: usize = 64;
+const PLACES: usize = SIZES + LARGEST / LINE - 1;
 /// Tools that find what is used after it was freed must see it freed.
 const KEEPS: bool = !MODEL && !cfg!(tollgate_sanitize);
 
@@ -37,16 +42,20 @@ struct Spares {
 }
 
 /// What a thread keeps, by size.
-struct Shelf([Spares; SIZES]);
+struct Shelf([Spares; PLACES]);
 
 thread_local! {
-    static SHELF: Shelf = const { Shelf([const { Spares { first: Cell::new(ptr::null_mut()), count: Cell::new(0) } }; SIZES]) };
+    static SHELF: Shelf = const { Shelf([const { Spares { first: Cell::new(ptr::null_mut()), count: Cell::new(0) } }; PLACES]) };
 }
 
 /// The place on a shelf of blocks that have room for a `T`; none if they are not kept.
 const fn place<T>() -> Option<usize> {
     let (size, align) = (size_of::<T>(), align_of::<T>());
-    if KEEPS && size > 0 && size <= LARGEST && align <= ALIGN {
+    if !KEEPS || size == 0 || size > LARGEST {
+        None
+    } else if size >= 2 * LINE && size % LINE == 0 && align <= LINE {
+        Some(SIZES + size / LINE - 2)
+    } else if align <= ALIGN {
         Some(size.saturating_sub(SMALLEST).div_ceil(ALIGN))
     } else {
         None
@@ -55,14 +64,15 @@ const fn place<T>() -> Option<usize> {
 
 /// The layout of the blocks at this place of a shelf.
 const fn layout(place: usize) -> Layout {
-    match Layout::from_size_align(size(place), ALIGN) {
+    let align = if place < SIZES { ALIGN } else { LINE };
+    match Layout::from_size_align(size(place), align) {
         Ok(layout) => layout,
         Err(_) => panic!("a small size is a layout's"),
     }
 }
 
 const fn size(place: usize) -> usize {
-    SMALLEST + place * ALIGN
+    if place < SIZES { SMALLEST + place * ALIGN } else { (place - SIZES + 2) * LINE }
 }
 
 /// Puts a value into a block of its own.
@@ -231,6 +241,24 @@ mod tests {
             assert_eq!((free(large), free(aligned)), ([7; LARGEST + 1], Aligned(8)));
             free(empty);
             SHELF.with(|shelf| assert!(shelf.0.iter().all(|spares| spares.count.get() == 0)));
+        });
+    }
+
+    #[test]
+    fn what_fills_cache_lines_has_them_to_itself() {
+        #[repr(align(64))]
+        struct Aligned([u64; 64]);
+
+        alone(|| {
+            let (two, three, eight) = (put([1_u64; 16]), put([2_u64; 24]), put(Aligned([3; 64])));
+            assert_eq!([two.addr() % LINE, three.addr() % LINE, eight.addr() % LINE], [0; 3]);
+            assert_eq!((free(two), free(three), free(eight).0), ([1; 16], [2; 24], [3; 64]));
+            SHELF.with(|shelf| {
+                let kept = |place: usize| shelf.0[place].count.get();
+                assert_eq!([SIZES, SIZES + 1, PLACES - 1].map(kept), [1; 3]);
+                assert_eq!((0..PLACES).map(kept).sum::<usize>(), 3);
+            });
+            assert_eq!(put([4_u64; 16]).addr(), two.addr());
         });
     }
 

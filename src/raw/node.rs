@@ -2,8 +2,8 @@
 
 use super::epoch;
 
-/// An entry.
-#[repr(align(8))]
+/// An entry. In this order, so that a value can have its parts in cache lines of their own.
+#[repr(C, align(8))]
 pub(crate) struct Node<K, V> {
     pub(crate) key: K,
     pub(crate) value: V,
