@@ -15,11 +15,12 @@
 //!
 //! # Memory
 //!
-//! Per entry, its key and value in an allocation of their own, whole cache lines if they fill two or more, and 14 to 28 bytes
-//! of slots, half as much again until all have moved; 192 bytes for each shard of an empty map. What is removed can be freed when every thread that was pinned then has
-//! unpinned, and is by one of the operations that follow, or by [`Pinned::flush`]. Each of them drops about as many values as
-//! it removes, and up to 256 wait for the next operation of their thread, on whatever map, or for its end. Of blocks up to
-//! 520 bytes each thread keeps 512 of a size for its next entries. The table does not shrink.
+//! Per entry, its key and value in an allocation of their own (in cache lines of its own if it fills two to eight of them
+//! exactly), and 14 to 28 bytes of slots, half as much again until all have moved; 192 bytes for each shard of an empty map.
+//! What is removed can be freed when every thread that was pinned then has unpinned, and is by one of the operations that
+//! follow, or by [`Pinned::flush`]. As a rule each of them drops about as many values as it removes; the last few hundred that
+//! a thread removed may wait until it does something on any map again, or ends. Of blocks up to 520 bytes each thread keeps
+//! 512 of a size for its next entries. The table does not shrink.
 //!
 //! # Panics
 //!
@@ -124,7 +125,7 @@ where
         Self { table: Table::new(shards, hasher) }
     }
 
-    /// Pins this thread, for operations that borrow. Lock-free: now and then a pin frees what was removed.
+    /// Pins this thread, for operations that borrow. Lock-free: now and then a pin, or its end, frees what was removed.
     ///
     /// The result is not `Send`, so it cannot be held across an `.await` of a task that moves between threads; held
     /// for long, it delays reclamation for everybody.

@@ -1,13 +1,14 @@
 //! Memory for entries: each thread keeps some of what it frees for what it allocates next.
 //!
-//! Reclamation frees hundreds of blocks at once, and the next operations allocate as many of the same sizes again. A
+//! Reclamation may free hundreds of blocks at once, and the next operations allocate as many of the same sizes again. A
 //! general allocator keeps a few of a size at hand; the rest goes the long way, with a lock, and comes back cold. Here a
 //! block that is freed is the next one of its size that its thread allocates, and neither shares memory with anybody.
 //!
 //! A thread keeps [`KEPT`] blocks of a size at most, which go back to the allocator when it ends: 128 KiB of blocks of
 //! 256 bytes. What is larger than [`LARGEST`], or aligned more strictly than its size's blocks, is not kept.
 //!
-//! A value that fills cache lines, two or more, has those to itself: no line more is read, and none is written by others.
+//! Of those that are kept, a value that fills two cache lines or more has them to itself: no other line is read for it, and
+//! none of them is written for others.
 
 use crate::contain::contained;
 use crate::sync::MODEL;
@@ -16,7 +17,7 @@ use std::cell::Cell;
 use std::mem::needs_drop;
 use std::ptr;
 
-/// Blocks of a size that a thread keeps: what one collection frees at most.
+/// Blocks of a size that a thread keeps: what one collection finds at most.
 const KEPT: usize = 512;
 const ALIGN: usize = 16;
 /// Sizes are rounded up to this one and a multiple of [`ALIGN`]: common allocators hand out multiples, less a word of their

@@ -29,8 +29,8 @@ pub(crate) fn pin() -> Guard {
 }
 
 impl Guard {
-    /// Frees `block` when no guard that exists now exists any more. Runs nobody's `Drop`: that is for the guard's end, when
-    /// an operation has nothing in hand that others would wait for without end.
+    /// Frees `block` when no guard that exists now exists any more. Runs nobody's `Drop`: that is for the end of the thread's
+    /// outermost guard, when no operation has anything in hand that others would wait for without end.
     ///
     /// # Safety
     ///
@@ -40,14 +40,20 @@ impl Guard {
         unsafe { self.0.retire(block) }
     }
 
+    /// As [`retire`](Self::retire), for a block of the crate's own without a value of a user's in it, which is large, and may be
+    /// the last that this thread retires for long: the collector runs when the guard ends.
+    ///
+    /// # Safety
+    ///
+    /// As for [`retire`](Self::retire).
+    pub(crate) unsafe fn retire_large<T>(&self, block: *mut T) {
+        // SAFETY: the caller's promise is the engine's.
+        unsafe { self.0.retire_large(block) }
+    }
+
     /// Hands this thread's garbage to the collector and lets it run.
     pub(crate) fn flush(&self) {
         self.0.flush();
-    }
-
-    /// As [`flush`](Self::flush), when the guard goes.
-    pub(crate) fn flush_at_the_end(&self) {
-        self.0.flush_at_the_end();
     }
 }
 
@@ -92,22 +98,44 @@ mod real {
     use super::super::{backlog, blocks};
     use std::cell::Cell;
 
-    /// Blocks that a guard retires for each time that it lets the collector run. The engine itself collects by the number of
-    /// pins, a few hundred blocks each time: threads that do a batch of operations under each pin would outrun it.
-    const BATCH: usize = 32;
+    /// Blocks that a thread retires for each time that it lets the collector run. The engine itself collects by the number of
+    /// outermost pins, a few hundred blocks each time: threads that do a batch of operations under each would outrun it.
+    const BATCH: usize = 128;
     /// Tools that find what is used after it was freed must see it freed: every operation lets the collector run.
     const EAGER: bool = cfg!(tollgate_sanitize);
+
+    thread_local! {
+        static THREAD: Thread = const {
+            Thread { guards: Cell::new(0), retired: Cell::new(0), collected: Cell::new(0), is_collecting: Cell::new(false) }
+        };
+    }
+
+    /// What a thread's guards have done.
+    struct Thread {
+        guards: Cell<usize>,
+        /// Blocks that were retired, and as many of them as the collector has run for.
+        retired: Cell<usize>,
+        collected: Cell<usize>,
+        is_collecting: Cell<bool>,
+    }
 
     #[derive(Debug)]
     pub(super) struct Guard {
         guard: crossbeam_epoch::Guard,
-        retired: Cell<usize>,
+        /// Blocks that the thread had retired before.
+        before: usize,
     }
 
     #[inline]
     pub(super) fn pin() -> Guard {
-        let guard = Guard { guard: crossbeam_epoch::pin(), retired: Cell::new(0) };
-        if EAGER {
+        let guard = crossbeam_epoch::pin();
+        let (is_outermost, before) = THREAD.with(|thread| {
+            let guards = thread.guards.get();
+            thread.guards.set(guards + 1);
+            (guards == 0, thread.retired.get())
+        });
+        let guard = Guard { guard, before };
+        if EAGER && is_outermost {
             guard.flush();
         }
         guard
@@ -120,7 +148,16 @@ mod real {
             // SAFETY: unreachable for later pins, by the caller's promise. What is in retired blocks is `Send + 'static`,
             // which the public structures demand, so any thread may drop it at any later time.
             unsafe { self.guard.defer_unchecked(free) }
-            self.retired.set(self.retired.get() + 1);
+            backlog::allow_one_more();
+            THREAD.with(|thread| thread.retired.set(thread.retired.get().wrapping_add(1)));
+        }
+
+        pub(super) unsafe fn retire_large<T>(&self, block: *mut T) {
+            // SAFETY: as in `retire`.
+            let free = move || unsafe { blocks::discard(block) };
+            // SAFETY: as in `retire`.
+            unsafe { self.guard.defer_unchecked(free) }
+            THREAD.with(|thread| thread.retired.set(thread.retired.get().wrapping_add(BATCH)));
         }
 
         pub(super) fn flush(&self) {
@@ -130,47 +167,49 @@ mod real {
             }
         }
 
-        pub(super) fn flush_at_the_end(&self) {
-            self.retired.set(self.retired.get() + BATCH);
-        }
-
-        fn collect(&self) {
+        /// Lets the collector run for what was retired, and frees some of what it found.
+        fn collect(&self, thread: &Thread) {
             // Others' values are no part of a panic: a `Drop` may ask whether there is one.
             if std::thread::panicking() {
                 return;
             }
             let Some(_collecting) = Collecting::begin() else { return };
-            (0..self.retired.get() / BATCH).for_each(|_| self.guard.flush());
-            backlog::work_off(self.retired.get());
+            let retired = thread.retired.get();
+            let runs = retired.wrapping_sub(thread.collected.get()) / BATCH;
+            thread.collected.set(thread.collected.get().wrapping_add(runs * BATCH));
+            (0..runs).for_each(|_| self.guard.flush());
+            backlog::work_off(retired.wrapping_sub(self.before));
         }
     }
 
     impl Drop for Guard {
         #[inline]
         fn drop(&mut self) {
-            if self.retired.get() >= BATCH || backlog::is_any() {
-                self.collect();
-            }
+            THREAD.with(|thread| {
+                let guards = thread.guards.get() - 1;
+                thread.guards.set(guards);
+                // An inner guard ends amid an operation, which may hold what others wait for.
+                let is_due = thread.retired.get().wrapping_sub(thread.collected.get()) >= BATCH || backlog::is_any();
+                if guards == 0 && is_due {
+                    self.collect(thread);
+                }
+            });
         }
     }
 
-    thread_local! {
-        static COLLECTING: Cell<bool> = const { Cell::new(false) };
-    }
-
-    /// This thread lets the collector run, or frees what that found. What is dropped by it must not let it run again: one drop would be on the stack
-    /// of another, for all the garbage that there is.
+    /// This thread lets the collector run, or frees what that found. What is dropped by it must not let it run again: one drop
+    /// would be on the stack of another, for all the garbage that there is.
     struct Collecting;
 
     impl Collecting {
         fn begin() -> Option<Self> {
-            if COLLECTING.replace(true) { None } else { Some(Self) }
+            if THREAD.with(|thread| thread.is_collecting.replace(true)) { None } else { Some(Self) }
         }
     }
 
     impl Drop for Collecting {
         fn drop(&mut self) {
-            COLLECTING.set(false);
+            THREAD.with(|thread| thread.is_collecting.set(false));
         }
     }
 

@@ -186,7 +186,10 @@ impl Guard {
 
     pub(super) fn flush(&self) {}
 
-    pub(super) fn flush_at_the_end(&self) {}
+    pub(super) unsafe fn retire_large<T>(&self, block: *mut T) {
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.retire(block) }
+    }
 }
 
 impl Drop for Guard {

@@ -278,9 +278,7 @@ impl<K: Hash, V, S: BuildHasher> Table<K, V, S> {
             // Release: P12. All lines are settled. The pointer that was there may free them; one made from a reference may not.
             if let Ok(old) = lines.prev.compare_exchange(prev, ptr::null_mut(), Ordering::Release, Ordering::Relaxed) {
                 // SAFETY: unlinked by us alone (invariant 3).
-                unsafe { guard.retire(old) };
-                // Large, and maybe the last that this thread retires for long.
-                guard.flush_at_the_end();
+                unsafe { guard.retire_large(old) };
             }
         }
     }
