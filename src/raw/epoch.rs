@@ -96,6 +96,7 @@ pub(crate) unsafe fn deref<'g, T>(block: *const T) -> &'g T {
 #[cfg(not(any(tollgate_shuttle, all(tollgate_loom, not(crossbeam_loom)))))]
 mod real {
     use super::super::{backlog, blocks};
+    use crate::sync::MODEL;
     use std::cell::Cell;
 
     /// Blocks that a thread retires for each time that it lets the collector run. The engine itself collects by the number of
@@ -117,6 +118,13 @@ mod real {
         retired: Cell<usize>,
         collected: Cell<usize>,
         is_collecting: Cell<bool>,
+    }
+
+    impl Thread {
+        /// Blocks that were retired since the collector ran.
+        fn due(&self) -> usize {
+            self.retired.get().wrapping_sub(self.collected.get())
+        }
     }
 
     #[derive(Debug)]
@@ -175,7 +183,7 @@ mod real {
             }
             let Some(_collecting) = Collecting::begin() else { return };
             let retired = thread.retired.get();
-            let runs = retired.wrapping_sub(thread.collected.get()) / BATCH;
+            let runs = thread.due() / BATCH;
             thread.collected.set(thread.collected.get().wrapping_add(runs * BATCH));
             (0..runs).for_each(|_| self.guard.flush());
             backlog::work_off(retired.wrapping_sub(self.before));
@@ -188,8 +196,9 @@ mod real {
             THREAD.with(|thread| {
                 let guards = thread.guards.get() - 1;
                 thread.guards.set(guards);
+                // The model checkers' threads are one, and models let the collector run themselves.
+                let is_due = !MODEL && (thread.due() >= BATCH || backlog::is_any());
                 // An inner guard ends amid an operation, which may hold what others wait for.
-                let is_due = thread.retired.get().wrapping_sub(thread.collected.get()) >= BATCH || backlog::is_any();
                 if guards == 0 && is_due {
                     self.collect(thread);
                 }
