@@ -7,7 +7,7 @@
 //! | as many as the smaller of budget and rate limit has | calls in the window |
 //! | the rest, 64 at most | start of the window, in ticks since the meter was made |
 //!
-//! Status and calls have the lower half to themselves where they fit, as with all but huge limits: to take them apart costs
+//! Status and counts have the lower half to themselves where they fit, as with all but huge limits: to take them apart costs
 //! half as much. The start has the upper half then.
 //!
 //! A tick is a nanosecond unless fewer than 64 bits are left; starts are then rounded up.

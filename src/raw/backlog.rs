@@ -101,13 +101,13 @@ impl Drop for Blocks {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::sync::Arc;
     use std::thread;
 
-    /// Runs in a thread of its own, of which nothing waits yet.
-    fn alone(test: impl FnOnce() + Send) {
+    /// Runs in a thread of its own, of which nothing waits and that keeps nothing yet.
+    pub(in crate::raw) fn alone(test: impl FnOnce() + Send) {
         thread::scope(|scope| scope.spawn(test).join().expect("the test does not panic"));
     }
 

@@ -10,6 +10,7 @@
 //! Of those that are kept, a value that fills two cache lines or more has them to itself: no other line is read for it, and
 //! none of them is written for others.
 
+use super::cache::LINE;
 use crate::contain::contained;
 use crate::sync::MODEL;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
@@ -25,8 +26,7 @@ const ALIGN: usize = 16;
 const SMALLEST: usize = 24;
 const SIZES: usize = 32;
 const LARGEST: usize = size(SIZES - 1);
-/// Bytes of a cache line. The places after those of the other sizes are of two lines, three, and so on.
-const LINE: usize = 64;
+/// After those of the other sizes come the places of two cache lines, of three, and so on.
 const PLACES: usize = SIZES + LARGEST / LINE - 1;
 /// Tools that find what is used after it was freed must see it freed.
 const KEEPS: bool = !MODEL && !cfg!(tollgate_sanitize);
@@ -197,12 +197,7 @@ impl Drop for Shelf {
 #[cfg(all(test, not(tollgate_sanitize)))]
 mod tests {
     use super::*;
-    use std::thread;
-
-    /// Runs in a thread of its own, which keeps nothing yet.
-    fn alone(test: impl FnOnce() + Send) {
-        thread::scope(|scope| scope.spawn(test).join().expect("the test does not panic"));
-    }
+    use crate::raw::backlog::tests::alone;
 
     fn free<T>(block: *mut T) -> T {
         // SAFETY: the tests take each block once.

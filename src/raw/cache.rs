@@ -3,7 +3,7 @@
 //! An exchange, a fence and most clocks wait for whatever was read before them. Nothing waits for a hint.
 
 /// Bytes of a cache line.
-const LINE: usize = 64;
+pub(super) const LINE: usize = 64;
 /// Lines of a value that are fetched at most: what is larger is not read as a whole.
 const MOST: usize = 3;
 

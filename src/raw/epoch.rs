@@ -107,30 +107,22 @@ mod real {
 
     thread_local! {
         static THREAD: Thread = const {
-            Thread { guards: Cell::new(0), retired: Cell::new(0), collected: Cell::new(0), is_collecting: Cell::new(false) }
+            Thread { guards: Cell::new(0), due: Cell::new(0), is_collecting: Cell::new(false) }
         };
     }
 
     /// What a thread's guards have done.
     struct Thread {
         guards: Cell<usize>,
-        /// Blocks that were retired, and as many of them as the collector has run for.
-        retired: Cell<usize>,
-        collected: Cell<usize>,
+        /// Blocks that were retired and that the collector has not run for. Becomes less only where no guard is left.
+        due: Cell<usize>,
         is_collecting: Cell<bool>,
-    }
-
-    impl Thread {
-        /// Blocks that were retired since the collector ran.
-        fn due(&self) -> usize {
-            self.retired.get().wrapping_sub(self.collected.get())
-        }
     }
 
     #[derive(Debug)]
     pub(super) struct Guard {
         guard: crossbeam_epoch::Guard,
-        /// Blocks that the thread had retired before.
+        /// Those that were due before.
         before: usize,
     }
 
@@ -140,7 +132,7 @@ mod real {
         let (is_outermost, before) = THREAD.with(|thread| {
             let guards = thread.guards.get();
             thread.guards.set(guards + 1);
-            (guards == 0, thread.retired.get())
+            (guards == 0, thread.due.get())
         });
         let guard = Guard { guard, before };
         if EAGER && is_outermost {
@@ -157,7 +149,7 @@ mod real {
             // which the public structures demand, so any thread may drop it at any later time.
             unsafe { self.guard.defer_unchecked(free) }
             backlog::allow_one_more();
-            THREAD.with(|thread| thread.retired.set(thread.retired.get().wrapping_add(1)));
+            THREAD.with(|thread| thread.due.set(thread.due.get() + 1));
         }
 
         pub(super) unsafe fn retire_large<T>(&self, block: *mut T) {
@@ -165,7 +157,7 @@ mod real {
             let free = move || unsafe { blocks::discard(block) };
             // SAFETY: as in `retire`.
             unsafe { self.guard.defer_unchecked(free) }
-            THREAD.with(|thread| thread.retired.set(thread.retired.get().wrapping_add(BATCH)));
+            THREAD.with(|thread| thread.due.set(thread.due.get() + BATCH));
         }
 
         pub(super) fn flush(&self) {
@@ -182,11 +174,10 @@ mod real {
                 return;
             }
             let Some(_collecting) = Collecting::begin() else { return };
-            let retired = thread.retired.get();
-            let runs = thread.due() / BATCH;
-            thread.collected.set(thread.collected.get().wrapping_add(runs * BATCH));
-            (0..runs).for_each(|_| self.guard.flush());
-            backlog::work_off(retired.wrapping_sub(self.before));
+            let due = thread.due.get();
+            thread.due.set(due % BATCH);
+            (0..due / BATCH).for_each(|_| self.guard.flush());
+            backlog::work_off(due - self.before);
         }
     }
 
@@ -197,7 +188,7 @@ mod real {
                 let guards = thread.guards.get() - 1;
                 thread.guards.set(guards);
                 // The model checkers' threads are one, and models let the collector run themselves.
-                let is_due = !MODEL && (thread.due() >= BATCH || backlog::is_any());
+                let is_due = !MODEL && (thread.due.get() >= BATCH || backlog::is_any());
                 // An inner guard ends amid an operation, which may hold what others wait for.
                 if guards == 0 && is_due {
                     self.collect(thread);
