@@ -18,8 +18,12 @@ use crate::map::{ShardedMap, Step};
 use crate::sync::{Counter, MODEL, relax};
 use std::sync::Arc;
 
-/// How often an insert looks again for room that others have in hand, before it is refused.
+/// How often an insert tries again, when there was room, or something to evict for it, and others were faster.
 const TRIES: u32 = if MODEL { 1 } else { 1_000 };
+/// How often it looks for either, while others have all the room in hand. They may have to wait for a processor meanwhile,
+/// so this is tenths of a second; without end it cannot be, as this thread may be one of them: whoever is told of an event
+/// may insert, too.
+const LOOKS: u32 = 1 << 18;
 
 pub(super) struct Shared<C> {
     pub(super) pieces: Pieces,
@@ -138,11 +142,18 @@ impl<C: Clock> Shared<C> {
             // The rest is in the hands of inserts that will be done in a moment. They may need what this one holds.
             drop(plan);
             tries -= 1;
-            if tries == 0 {
+            if tries == 0 || !self.wait_for_room(needs) {
                 return Err(BodyError::NoRoom { bytes: needs, max });
             }
-            relax();
         }
+    }
+
+    /// Yields until there is room for `bytes`, or a record to evict. False if there was neither for long.
+    fn wait_for_room(&self, bytes: u64) -> bool {
+        (0..LOOKS).any(|_| {
+            relax();
+            self.pieces.has_room(bytes) || self.records.stats().first_seq.is_some()
+        })
     }
 
     fn refuse<T>(&self, error: BodyError) -> Result<T, BodyError> {
@@ -331,6 +342,18 @@ mod tests {
             shared.release(id).unwrap();
         }
         assert_eq!(shared.indexed(), 4 + 3);
+        assert_empty(&shared);
+    }
+
+    #[test]
+    fn what_others_keep_in_hand_is_not_waited_for_without_end() {
+        let shared = shared(10_000);
+        assert!(shared.pieces.reserve(9_900));
+        let refused = shared.insert(record(1), Some(&[b"text"]));
+        assert!(matches!(refused, Err(BodyError::NoRoom { bytes: 101.., max: 10_000 })), "{refused:?}");
+        shared.pieces.give_back(9_900);
+        shared.insert(record(1), Some(&[b"text"])).unwrap();
+        assert_eq!((shared.records.len(), shared.counts.refused.get()), (1, 1));
         assert_empty(&shared);
     }
 
