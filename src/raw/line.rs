@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 0 | the line is not settled yet: its entries are still in the table before (`raw::table`) |
 //! | `FREE` and a stamp | no entry |
-//! | a pointer and 16 bits of its hash | an entry |
+//! | a pointer and 15 bits of its hash | an entry |
 //! | `CHAIN` and a pointer | in the last slot only: the line is full and goes on there, that slot's entry first |
 //! | any of the last three, and `FROZEN` | never changes again: the table has grown, look there. An entry's says in which half |
 //!
@@ -38,7 +38,7 @@
 //! The models that break without them: `docs/mutations.md`.
 
 use super::epoch::{self, Guard};
-use super::word::{TAG, Turn, Word};
+use super::word::{Turn, Word};
 use crate::sync::{AtomicPtr, AtomicU64, MODEL, Ordering};
 use std::ptr;
 
@@ -473,7 +473,7 @@ impl<N> Taken<'_, N> {
 
     /// Puts another node, of the same key, in the place of this one. False if that is not there any more.
     pub(super) fn replace(&self, node: *mut N) -> bool {
-        let word = Word::entry(node, self.word.0.addr() & TAG);
+        let word = Word::entry(node, self.word.tag());
         // Release: P1.
         self.slot.compare_exchange(self.word.0, word.0, Ordering::Release, Ordering::Relaxed).is_ok()
     }

@@ -14,7 +14,7 @@
 //!    the frozen line alone, so all helpers write the same, and a late one finds no zero to write to;
 //! 3. the old line is said to have moved, then the new ones are settled, and open to writers.
 //!
-//! A writer settles the line that it comes to, and an insert two more. A reader that meets an unsettled line writes
+//! A writer settles the line that it comes to, and an insert a few more. A reader that meets an unsettled line writes
 //! nothing: it reads the old one, or, if that has moved, the new one, which is filled then. What it finds in the old one
 //! was true when it met the unsettled line, or later. When all lines have moved, the old array is retired.
 //!
@@ -31,17 +31,21 @@ use std::hash::{BuildHasher, Hash};
 use std::marker::PhantomData;
 use std::ptr;
 
-/// Lines that an insert moves besides its own while a shard grows.
-const STEPS: usize = if MODEL { 1 } else { 2 };
+/// Lines that an insert moves besides its own while a shard grows: so many that it is soon over, as the last insert may have
+/// come, and what is read of lines that have not moved is read the long way.
+const STEPS: usize = if MODEL { 1 } else { 8 };
 /// Lines of a shard at most: the bits of the hash that choose one.
 const MAX_LINES: usize = 1 << 31;
+
+/// The highest bits of the hash, of which some choose the shard.
+const SHARD_BITS: u32 = 12;
 
 /// See the module.
 pub(crate) struct Table<K, V, S> {
     /// Read by every operation and written when a shard grows: not padded.
     shards: Box<[AtomicPtr<Lines<K, V>>]>,
-    /// How far half the hash is shifted to leave the shard's number: half, as nothing can be shifted by all 64 bits.
-    shift: u32,
+    /// One less than there are shards, a power of two.
+    mask: usize,
     hasher: S,
     /// Invariant: a table that is seen as one of a subtype could be given what it does not hold.
     _entries: Owns<(K, V)>,
@@ -73,15 +77,17 @@ pub(crate) struct Vacant<'g, K, V> {
 impl<K, V, S> Table<K, V, S> {
     /// `shards` is rounded up to a power of two.
     pub(crate) fn new(shards: usize, hasher: S) -> Self {
-        let count = shards.clamp(1, 1 << 12).next_power_of_two();
+        let count = shards.clamp(1, 1 << SHARD_BITS).next_power_of_two();
         let shard = || AtomicPtr::new(epoch::alloc(Lines::empty(1)));
         let shards = (0..count).map(|_| shard()).collect();
-        Self { shards, shift: u64::BITS - 1 - count.ilog2(), hasher, _entries: PhantomData }
+        Self { shards, mask: count - 1, hasher, _entries: PhantomData }
     }
 
     #[inline]
     fn shard(&self, hash: u64) -> &AtomicPtr<Lines<K, V>> {
-        &self.shards[((hash / 2) >> self.shift) as usize]
+        let at = (hash >> (u64::BITS - SHARD_BITS)) as usize & self.mask;
+        // SAFETY: the mask is less than the number of shards.
+        unsafe { self.shards.get_unchecked(at) }
     }
 
     #[inline]
@@ -99,7 +105,15 @@ impl<K, V, S> Table<K, V, S> {
         guard: &'g Guard,
         is: impl Fn(&K, &V) -> bool,
     ) -> Option<&'g Node<K, V>> {
-        self.get_seen(self.look(hash, guard)?, hash, guard, is)
+        let line = self.lines(self.shard(hash), guard).line(hash);
+        if line.is_settled() {
+            // SAFETY: the entries of a settled line of the shard's are protected (invariant 1).
+            let seen = unsafe { line.look(tag_of(hash), guard) }?;
+            if is(&seen.key, &seen.value) {
+                return Some(seen);
+            }
+        }
+        self.get_among_alike(hash, guard, is)
     }
 
     /// As [`get`](Self::get), of what [`fetch_entry`](Self::fetch_entry) saw.

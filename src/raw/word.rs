@@ -2,22 +2,25 @@
 
 use std::ptr;
 
-const FROZEN: usize = 1;
-const FREE: usize = 2;
-const CHAIN: usize = 4;
-/// With `FROZEN`: an entry that goes to the upper half of the table after.
-const UPPER: usize = FREE | CHAIN;
-const KIND: usize = FREE | CHAIN;
-const FLAGS: usize = FROZEN | KIND;
-
-/// Where pointers leave their upper 16 bits to us; elsewhere, every entry of a line is compared by its key. (On Android
-/// the allocator uses them, on other architectures the kernel may.)
+/// Where pointers leave their upper 16 bits to us, an entry's word has a tag below the pointer; elsewhere, every entry of a
+/// line is compared by its key. (On Android the allocator uses them, on other architectures the kernel may.)
 const TAGGED: bool = cfg!(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(target_os = "android")));
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("tollgate needs 64-bit pointers: slots carry stamps of their size");
 
-pub(super) const TAG: usize = if TAGGED { 0xffff << TAG_SHIFT } else { 0 };
-const TAG_SHIFT: u32 = 48;
+/// Bits of a tag: the lowest ones, which are compared without taking the word apart.
+const TAG_BITS: u32 = if TAGGED { u16::BITS } else { 0 };
+const TAG: usize = (1 << TAG_BITS) - 1;
+
+const FROZEN: usize = 1 << TAG_BITS;
+const FREE: usize = 2 << TAG_BITS;
+const CHAIN: usize = 4 << TAG_BITS;
+/// With `FROZEN`: an entry that goes to the upper half of the table after.
+const UPPER: usize = FREE | CHAIN;
+const KIND: usize = FREE | CHAIN;
+const FLAGS: usize = FROZEN | KIND;
+/// Bits below a stamp.
+const BELOW: u32 = TAG_BITS + FLAGS.count_ones();
 
 /// What a slot holds.
 pub(super) struct Word<N>(pub(super) *mut N);
@@ -37,28 +40,25 @@ impl<N> PartialEq for Word<N> {
 }
 
 /// The bits of a hash that a slot holds: others than those that choose the shard or, in any table that fits in memory,
-/// the line. Never 0, which is what slots without an entry have there.
+/// the line. The lowest one is set, as slots without an entry have 0 there.
 #[inline]
 pub(super) fn tag_of(hash: u64) -> usize {
-    let tag = (hash << 16) as usize & TAG;
-    if TAGGED && tag == 0 { 1 << TAG_SHIFT } else { tag }
+    if TAGGED { (hash >> 32) as usize & TAG | 1 } else { 0 }
 }
 
 impl<N> Word<N> {
     pub(super) fn free(stamp: u64) -> Self {
         debug_assert!(stamp >> Turn::VERSION_BITS == 0);
-        const { assert!(Turn::VERSION_BITS + FLAGS.count_ones() <= TAG_SHIFT) };
-        Self(ptr::without_provenance_mut(((stamp as usize) << FLAGS.count_ones()) | FREE))
+        const { assert!(Turn::VERSION_BITS + BELOW <= u64::BITS) };
+        Self(ptr::without_provenance_mut((stamp as usize) << BELOW | FREE))
     }
 
     pub(super) fn entry(node: *mut N, tag: usize) -> Self {
-        const { assert!(align_of::<N>() > FLAGS) };
-        Self(checked(node).map_addr(|address| address | tag))
+        Self(place(node).map_addr(|bits| bits | tag))
     }
 
     pub(super) fn chain<L>(line: *mut L) -> Self {
-        const { assert!(align_of::<L>() > FLAGS) };
-        Self(checked(line).cast::<N>().map_addr(|address| address | CHAIN))
+        Self(place(line).cast::<N>().map_addr(|bits| bits | CHAIN))
     }
 
     fn kind(self) -> usize {
@@ -88,47 +88,59 @@ impl<N> Word<N> {
 
     /// The stamp of a free slot that is not frozen.
     pub(super) fn stamp(self) -> Option<u64> {
-        (self.0.addr() & FLAGS == FREE).then(|| (self.0.addr() >> FLAGS.count_ones()) as u64)
+        (self.0.addr() & FLAGS == FREE).then(|| (self.0.addr() >> BELOW) as u64)
     }
 
     /// Whether this is an entry with this tag.
     #[inline]
     pub(super) fn matches(self, tag: usize) -> bool {
         debug_assert!(self.is_set(), "a line is read only when it is settled");
-        if TAGGED { (self.0.addr() ^ tag) >> TAG_SHIFT == 0 } else { self.is_entry() }
+        // As so many bits, not masked: of seven such comparisons, compilers make a selection without a branch.
+        if TAGGED { self.0.addr() as u16 == tag as u16 } else { self.is_entry() }
+    }
+
+    /// The tag of an entry.
+    pub(super) fn tag(self) -> usize {
+        self.0.addr() & TAG
     }
 
     /// The node of an entry.
     pub(super) fn node(self) -> *mut N {
         debug_assert!(self.is_entry());
-        self.0.map_addr(|address| address & !(TAG | FLAGS))
+        self.pointer()
+    }
+
+    #[inline]
+    fn pointer(self) -> *mut N {
+        self.0.map_addr(|bits| (bits & !FLAGS) >> TAG_BITS)
     }
 
     /// What a full line goes on to.
     pub(super) fn next<L>(self) -> Option<*mut L> {
-        (self.kind() == CHAIN).then(|| self.0.map_addr(|address| address & !FLAGS).cast())
+        (self.kind() == CHAIN).then(|| self.pointer().cast())
     }
 
     pub(super) fn frozen(self) -> Self {
-        Self(self.0.map_addr(|address| address | FROZEN))
+        Self(self.0.map_addr(|bits| bits | FROZEN))
     }
 
     /// As [`frozen`](Self::frozen), for an entry that goes to the upper half of the table after.
     pub(super) fn frozen_upwards(self) -> Self {
-        Self(self.0.map_addr(|address| address | FROZEN | UPPER))
+        Self(self.0.map_addr(|bits| bits | FROZEN | UPPER))
     }
 
     /// An entry as it was before it was frozen.
     pub(super) fn thawed(self) -> Self {
         debug_assert!(self.is_entry());
-        Self(self.0.map_addr(|address| address & !FLAGS))
+        Self(self.0.map_addr(|bits| bits & !FLAGS))
     }
 }
 
-/// The pointer, which leaves room for a tag: invariant 4.
-fn checked<T>(pointer: *mut T) -> *mut T {
-    assert!(pointer.addr() & TAG == 0, "the allocator hands out addresses of more than 48 bits");
-    pointer
+/// The pointer where words have it, with its upper bits, which are nothing, gone: invariant 4.
+fn place<T>(pointer: *mut T) -> *mut T {
+    const { assert!(align_of::<T>() << TAG_BITS > FLAGS) };
+    assert!(pointer.addr().leading_zeros() >= TAG_BITS, "the allocator hands out addresses of more than 48 bits");
+    pointer.map_addr(|address| address << TAG_BITS)
 }
 
 /// A version and the index of a slot, in one word. Versions last for 2^44 inserts into one line, from one growth of its
