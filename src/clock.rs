@@ -6,7 +6,7 @@ use crate::sync::{AtomicU64, Ordering};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 /// Nanoseconds since the Unix epoch: 64 bits, enough until the year 2554. Arithmetic saturates.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -119,15 +119,36 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place where time is read")]
+    #[inline]
     fn now(&self) -> Timestamp {
-        static ANCHOR: OnceLock<(Instant, Timestamp)> = OnceLock::new();
-        let (start, wall) = *ANCHOR.get_or_init(|| {
-            let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-            (Instant::now(), Timestamp(saturating_nanos(since_epoch.unwrap_or_default())))
-        });
-        wall.saturating_add(start.elapsed())
+        static ANCHOR: OnceLock<(u64, Timestamp)> = OnceLock::new();
+        let (start, wall) = *ANCHOR.get_or_init(|| (monotonic(), wall()));
+        Timestamp(wall.0.saturating_add(monotonic().saturating_sub(start)))
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "time is read here")]
+fn wall() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    Timestamp(saturating_nanos(since_epoch.unwrap_or_default()))
+}
+
+/// Nanoseconds of the monotonic clock, from whenever it began.
+#[cfg(unix)]
+#[inline]
+#[expect(clippy::disallowed_methods, reason = "time is read here")]
+fn monotonic() -> u64 {
+    // What an `Instant` is made of: to get a number out of two of those takes a fifth of the time that it takes to read one.
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64)
+}
+
+/// Nanoseconds of the monotonic clock, from whenever it began.
+#[cfg(not(unix))]
+#[expect(clippy::disallowed_methods, reason = "time is read here")]
+fn monotonic() -> u64 {
+    static START: OnceLock<std::time::Instant> = OnceLock::new();
+    saturating_nanos(START.get_or_init(std::time::Instant::now).elapsed())
 }
 
 /// A clock that moves when it is told to, for tests and replays. Clones show the same time.
