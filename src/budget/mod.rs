@@ -188,7 +188,12 @@ impl Meter {
     #[inline]
     pub fn admit(&self, calls: u64, now: Timestamp) -> Result<Spent, Denied> {
         let (_, after) = self.update(|state| self.admitted(state, calls, now))?;
-        Ok(self.spent(after, now))
+        if calls == 0 {
+            return Ok(self.spent(after, now));
+        }
+        // The window is that of `now`, as the batch is in it.
+        let State { status, calls, window_calls, .. } = after;
+        Ok(Spent { status, calls, remaining: self.budget - calls, window_calls })
     }
 
     /// Gives back `calls` that were admitted at `admitted_at`: to the budget, and to the window if that is the one they

@@ -32,16 +32,17 @@ pub struct ToolNames(Arc<[Tool]>);
 
 #[derive(PartialEq, Eq)]
 struct Tool {
-    /// Here, beside the others': names would have to be fetched to be compared.
-    print: u128,
+    /// What is looked for first.
+    mark: u64,
+    /// Here, as names would have to be fetched to be compared.
+    print: Print,
     name: Box<str>,
 }
 
 impl Tools {
     /// These tools and no others.
     pub fn only<T: Into<Box<str>>>(names: impl IntoIterator<Item = T>) -> Self {
-        let tools = names.into_iter().map(Into::into).map(|name| Tool { print: print(&name), name });
-        Self::Only(ToolNames(tools.collect()))
+        Self::Only(ToolNames(names.into_iter().map(|name| Tool::new(name.into())).collect()))
     }
 
     /// The place of the first name that is not allowed. O(names x tools).
@@ -54,20 +55,29 @@ impl Tools {
     }
 }
 
+impl Tool {
+    fn new(name: Box<str>) -> Self {
+        let print = print(&name);
+        Self { mark: mark(print), print, name }
+    }
+}
+
 impl ToolNames {
     /// Whether this is one of them. O(their number); compares one name as a rule, and none that is short.
     #[must_use]
     #[inline]
     pub fn contains(&self, name: &str) -> bool {
         let print = print(name);
+        let mark = mark(print);
         // By selection: which tool is called, no branch can predict.
         let mut last = usize::MAX;
         for (at, tool) in self.0.iter().enumerate() {
-            last = if tool.print == print { at } else { last };
+            last = if tool.mark == mark { at } else { last };
         }
-        // Where two names have the same print, the last may be the other one.
+        // Where two names have the same mark or print, the last may be the other one.
         self.0.get(last).is_some_and(|last| {
-            name.len() <= WHOLE || *last.name == *name || self.0.iter().any(|tool| *tool.name == *name)
+            last.print == print && (name.len() <= WHOLE || *last.name == *name)
+                || self.0.iter().any(|tool| *tool.name == *name)
         })
     }
 
@@ -83,12 +93,14 @@ impl fmt::Debug for ToolNames {
     }
 }
 
+/// What tells most names apart: their first and last eight bytes, and their length.
+type Print = [u64; 2];
+
 /// Names of so many bytes or fewer are whole in their prints.
 const WHOLE: usize = 15;
 
-/// A number that tells most names apart, and all that are whole in it: their first and last eight bytes, and their length.
 #[inline]
-fn print(name: &str) -> u128 {
+fn print(name: &str) -> Print {
     const BYTES: usize = size_of::<u64>();
     let bytes = name.as_bytes();
     let (first, last) = match (bytes.first_chunk::<BYTES>(), bytes.last_chunk::<BYTES>()) {
@@ -97,7 +109,14 @@ fn print(name: &str) -> u128 {
     };
     // It takes the place of a byte, one that is in `first`, too, if the name is no longer than `WHOLE`.
     let length = bytes.len().min(u8::MAX.into()) as u64;
-    u128::from(last & !u64::from(u8::MAX) | length) << u64::BITS | u128::from(first)
+    [first, last & !u64::from(u8::MAX) | length]
+}
+
+/// What tells most prints apart, in one word.
+#[inline]
+fn mark([first, last]: Print) -> u64 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    first.wrapping_mul(ODD) ^ last
 }
 
 #[cfg(test)]
@@ -114,6 +133,26 @@ mod tests {
         assert_eq!(tools.first_unauthorized(&[known, unknown]), Some(1));
         let both = Tools::only([known, unknown]);
         assert_eq!(both.first_unauthorized(&[unknown, known]), None);
+    }
+
+    #[test]
+    fn names_of_one_mark_are_told_apart() {
+        // Whatever their first halves make the marks differ by, their last halves make up for.
+        let mark_of = |first: &str| mark(print(&[first, "        "].concat()));
+        let known = "0aaaaaaa        ";
+        let unknown = (0..10_000_000).find_map(|number| {
+            let first = format!("{number:08}");
+            let last = (mark_of(&first) ^ mark(print(known)) ^ 0x2020_2020_2020_2020).to_le_bytes();
+            let last = std::str::from_utf8(&last).ok().filter(|last| last.starts_with(' '))?;
+            Some([&first, last].concat())
+        });
+        let unknown = &*unknown.expect("there is one among so many");
+        assert_eq!(mark(print(known)), mark(print(unknown)));
+        let both = Tools::only([known, unknown]);
+        assert_eq!(both.first_unauthorized(&[known, unknown]), None);
+        for tools in [Tools::only([known]), Tools::only([known, known])] {
+            assert_eq!(tools.first_unauthorized(&[known, unknown]), Some(1));
+        }
     }
 
     #[test]
