@@ -100,8 +100,9 @@ where
                 *reclaim = None;
             }
             let (seq, place) = self.order.first_place(guard);
-            // Acquire: a number below `tail` was taken with a slot in hand.
-            if seq < self.tail.load(Ordering::Acquire) {
+            // What is published was handed out. Acquire: a number below `tail` was taken with a slot in hand.
+            let is_published = place.as_ref().is_some_and(|place| place.published().is_some());
+            if is_published || seq < self.tail.load(Ordering::Acquire) {
                 if let Some(place) = place.or_else(|| self.order.place(seq, guard)) {
                     self.evict(&place, reason, held, guard, fallen);
                 }

@@ -13,8 +13,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::mem::needs_drop;
 
-/// Blocks of a thread that wait at most: what the collector finds at once where each operation has a pin of its own.
-const MOST: usize = 128;
+/// Blocks of a thread that wait at most: twice what the collector finds at once as a rule, where each operation has a pin of
+/// its own.
+const MOST: usize = 256;
 
 thread_local! {
     static BLOCKS: Blocks = const { Blocks(RefCell::new(VecDeque::new())) };
