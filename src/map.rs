@@ -10,7 +10,7 @@
 //! # Progress
 //!
 //! Every operation is lock-free, gets included, and gets write no shared memory. Growing moves no entry, only pointers to
-//! them, a few with every insert of a new key. What is in proportion to the table is the allocation of zeroes, and when all
+//! them, fifty or so with an insert of a new key. What is in proportion to the table is the allocation of zeroes, and when all
 //! have moved, a look at what the old lines went on to.
 //!
 //! # Memory

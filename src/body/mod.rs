@@ -23,8 +23,8 @@
 //! # Progress
 //!
 //! Lock-free. Hashing and compression come before anything is held that others could need. An insert that finds nothing
-//! to evict because others have the rest in hand lets go of what it has, yields, and looks again; after a thousand times it
-//! is refused.
+//! to evict because others have the rest in hand lets go of what it has, yields, and looks again. It is refused when there
+//! was nothing for a quarter of a second, by the machine's clock, or when others were faster a thousand times.
 //!
 //! # Panics
 //!

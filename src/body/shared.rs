@@ -11,19 +11,20 @@ use super::plan::{Contents, Plan};
 use super::record::{Record, RecordId, StoredRecord};
 use super::stats::{BodyStats, Counts, Freed, PruneReport};
 use super::{BodyConfig, BodyError, PrunePolicy, Receipt};
-use crate::clock::Clock;
+use crate::clock::{self, Clock, saturating_nanos};
 use crate::error::ConfigError;
 use crate::fifo::{FifoMap, Reason};
 use crate::map::{ShardedMap, Step};
 use crate::sync::{Counter, MODEL, relax};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How often an insert tries again, when there was room, or something to evict for it, and others were faster.
 const TRIES: u32 = if MODEL { 1 } else { 1_000 };
-/// How often it looks for either, while others have all the room in hand. They may have to wait for a processor meanwhile,
-/// so this is tenths of a second; without end it cannot be, as this thread may be one of them: whoever is told of an event
-/// may insert, too.
-const LOOKS: u32 = 1 << 18;
+/// How often, and how long, an insert looks for either at least, while others have all the room in hand: they may have to wait
+/// for a processor. Not without end, as this thread may be one of them: who is told of an event may insert, too.
+const LOOKS: u32 = 128;
+const PATIENCE: Duration = Duration::from_millis(250);
 
 pub(super) struct Shared<C> {
     pub(super) pieces: Pieces,
@@ -142,18 +143,11 @@ impl<C: Clock> Shared<C> {
             // The rest is in the hands of inserts that will be done in a moment. They may need what this one holds.
             drop(plan);
             tries -= 1;
-            if tries == 0 || !self.wait_for_room(needs) {
+            let may_go = || self.pieces.has_room(needs) || self.records.stats().first_seq.is_some();
+            if tries == 0 || !wait_until(may_go) {
                 return Err(BodyError::NoRoom { bytes: needs, max });
             }
         }
-    }
-
-    /// Yields until there is room for `bytes`, or a record to evict. False if there was neither for long.
-    fn wait_for_room(&self, bytes: u64) -> bool {
-        (0..LOOKS).any(|_| {
-            relax();
-            self.pieces.has_room(bytes) || self.records.stats().first_seq.is_some()
-        })
     }
 
     fn refuse<T>(&self, error: BodyError) -> Result<T, BodyError> {
@@ -315,6 +309,22 @@ impl<C: Clock> Shared<C> {
     }
 }
 
+/// Looks until it is so, and yields before each look. False if it was not for long.
+fn wait_until(mut is_so: impl FnMut() -> bool) -> bool {
+    let begun = clock::monotonic();
+    let mut looks = 0;
+    loop {
+        relax();
+        if is_so() {
+            return true;
+        }
+        looks += 1;
+        if looks >= LOOKS && clock::monotonic().saturating_sub(begun) >= saturating_nanos(PATIENCE) {
+            return false;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -346,18 +356,6 @@ mod tests {
     }
 
     #[test]
-    fn what_others_keep_in_hand_is_not_waited_for_without_end() {
-        let shared = shared(10_000);
-        assert!(shared.pieces.reserve(9_900));
-        let refused = shared.insert(record(1), Some(&[b"text"]));
-        assert!(matches!(refused, Err(BodyError::NoRoom { bytes: 101.., max: 10_000 })), "{refused:?}");
-        shared.pieces.give_back(9_900);
-        shared.insert(record(1), Some(&[b"text"])).unwrap();
-        assert_eq!((shared.records.len(), shared.counts.refused.get()), (1, 1));
-        assert_empty(&shared);
-    }
-
-    #[test]
     fn nor_does_one_that_is_evicted_while_it_comes_in_again() {
         // Room for two or three of a few records, which all threads insert.
         let shared = shared(2_100);
@@ -372,6 +370,28 @@ mod tests {
                 });
             }
         });
+        assert_empty(&shared);
+    }
+
+    #[test]
+    fn what_others_have_in_hand_is_waited_for() {
+        let mut looks = 0;
+        let done = wait_until(|| {
+            looks += 1;
+            looks == LOOKS
+        });
+        assert!(done && looks == LOOKS, "however long they took");
+    }
+
+    #[test]
+    fn but_not_without_end() {
+        let shared = shared(10_000);
+        assert!(shared.pieces.reserve(9_900));
+        let refused = shared.insert(record(1), Some(&[b"text"]));
+        assert!(matches!(refused, Err(BodyError::NoRoom { bytes: 101.., max: 10_000 })), "{refused:?}");
+        shared.pieces.give_back(9_900);
+        shared.insert(record(1), Some(&[b"text"])).unwrap();
+        assert_eq!((shared.records.len(), shared.counts.refused.get()), (1, 1));
         assert_empty(&shared);
     }
 }

@@ -192,8 +192,8 @@ impl Meter {
             return Ok(self.spent(after, now));
         }
         // The window is that of `now`, as the batch is in it.
-        let State { status, calls, window_calls, .. } = after;
-        Ok(Spent { status, calls, remaining: self.budget - calls, window_calls })
+        let remaining = self.budget - after.calls;
+        Ok(Spent { status: after.status, calls: after.calls, remaining, window_calls: after.window_calls })
     }
 
     /// Gives back `calls` that were admitted at `admitted_at`: to the budget, and to the window if that is the one they

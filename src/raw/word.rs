@@ -176,3 +176,40 @@ impl Turn {
         Self::new(self.version() + 1, index)
     }
 }
+
+#[cfg(all(test, not(tollgate_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_found_whatever_becomes_of_its_word() {
+        let mut node = 7_u64;
+        let pointer = &raw mut node;
+        for hash in [0, 1 << 32, u64::MAX] {
+            let tag = tag_of(hash);
+            let entry = Word::entry(pointer, tag);
+            let frozen = [entry.frozen(), entry.frozen_upwards()];
+            for word in [entry, frozen[0], frozen[1], frozen[0].thawed(), frozen[1].thawed()] {
+                assert!(word.is_set() && word.is_entry() && !word.is_free() && word.matches(tag));
+                assert_eq!((word.node(), word.tag()), (pointer, tag));
+                assert!(word.stamp().is_none() && word.next::<u64>().is_none());
+            }
+            assert!(frozen.map(Word::thawed).into_iter().all(|word| word == entry));
+            assert_eq!([entry, frozen[0], frozen[1]].map(Word::is_frozen), [false, true, true]);
+            assert_eq!(frozen.map(Word::goes_up), [false, true]);
+        }
+    }
+
+    #[test]
+    fn what_is_no_entry_matches_no_hash() {
+        let mut line = 7_u64;
+        let stamp = (1 << Turn::VERSION_BITS) - 1;
+        let (free, chain) = (Word::<u64>::free(stamp), Word::<u64>::chain(&raw mut line));
+        assert_eq!((free.stamp(), chain.next()), (Some(stamp), Some(&raw mut line)));
+        for word in [free, free.frozen(), chain, chain.frozen()] {
+            assert!(word.is_set() && !word.is_entry() && [0, u64::MAX].iter().all(|&hash| !word.matches(tag_of(hash))));
+        }
+        assert!(free.frozen().stamp().is_none() && free.frozen().is_free());
+        assert_eq!(chain.frozen().next(), Some(&raw mut line));
+    }
+}

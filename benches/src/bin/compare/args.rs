@@ -122,7 +122,7 @@ impl Args {
             run: seconds(0.060, 0.015),
             budget: seconds(840.0, 60.0),
             latency: seconds(1.0, 0.15),
-            pauses: (seconds(2.0, 1.0), if self.quick { 1 } else { 3 }),
+            pauses: (seconds(2.0, 1.0), if self.quick { 1 } else { 5 }),
             memory: seconds(3.0, 0.5),
         };
         let runs = |(id, name): &(&str, &str)| plan.has_workload(id) && plan.has_contender(name);

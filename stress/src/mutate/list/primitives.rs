@@ -36,14 +36,14 @@ pub(super) const FIFO_EVICT: Source = Source {
         Mutation {
             id: "fifo-evict-beyond",
             what: "a number is evicted that was not handed out",
-            find: "if «seq < self.tail.load(Ordering::Acquire)» {",
+            find: "|| «seq < self.tail.load(Ordering::Acquire)» {",
             with: "seq <= self.tail.load(Ordering::Acquire)",
             fate: Fate::Breaks(&["fifo_insert_remove"]),
         },
         Mutation {
             id: "fifo-evict-tail",
             what: "whether the first number was handed out (P5)",
-            find: "if seq < self.tail.load(«Ordering::Acquire»)",
+            find: "|| seq < self.tail.load(«Ordering::Acquire»)",
             with: "Ordering::Relaxed",
             fate: Fate::Survives(
                 &["fifo_insert_insert_at_the_cap_keeps_the_newest"],
