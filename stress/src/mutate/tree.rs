@@ -2,9 +2,10 @@
 
 use super::{Numbered, Tried, all};
 use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::fs;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The environment variable with the number of the mutation to switch on.
@@ -26,17 +27,20 @@ mod mutation {
 }
 "#;
 
-/// Copies what git knows or would know. Files that are as they should be are not touched, so that nothing is built again for
-/// them.
+/// Copies what git knows or would know, and removes what it does not know any more. Files that are as they should be are not
+/// touched, so that nothing is built again for them.
 pub(super) fn copy(root: &Path, to: &Path) -> Tried<()> {
     let listed = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
     let listed = Command::new("git").args(listed).current_dir(root).output()?;
     if !listed.status.success() {
         return Err("git does not list the files of the workspace".into());
     }
-    for file in String::from_utf8(listed.stdout)?.split_terminator('\0') {
-        // One that is deleted, though git does not know it yet.
-        let Ok(mut content) = fs::read(root.join(file)) else { continue };
+    let listed = String::from_utf8(listed.stdout)?;
+    // Without those that are deleted, though git does not know it yet.
+    let files: Vec<_> = listed.split_terminator('\0').filter(|file| root.join(file).exists()).collect();
+    remove_others(to, &files.iter().map(|file| to.join(file)).collect())?;
+    for file in files {
+        let mut content = fs::read(root.join(file))?;
         let mutations: Vec<_> = all().into_iter().filter(|it| it.file == file).collect();
         if !mutations.is_empty() {
             content = mutated(&String::from_utf8(content)?, &mutations).into_bytes();
@@ -50,6 +54,20 @@ pub(super) fn copy(root: &Path, to: &Path) -> Tried<()> {
         }
         fs::create_dir_all(path.parent().expect("below the folder"))?;
         fs::write(path, content)?;
+    }
+    Ok(())
+}
+
+/// Removes all files in `folder` but these.
+fn remove_others(folder: &Path, wanted: &HashSet<PathBuf>) -> Tried<()> {
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            remove_others(&path, wanted)?;
+        } else if !wanted.contains(&path) {
+            fs::remove_file(path)?;
+        }
     }
     Ok(())
 }
