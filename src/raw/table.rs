@@ -106,14 +106,12 @@ impl<K, V, S> Table<K, V, S> {
         is: impl Fn(&K, &V) -> bool,
     ) -> Option<&'g Node<K, V>> {
         let line = self.lines(self.shard(hash), guard).line(hash);
-        if line.is_settled() {
-            // SAFETY: the entries of a settled line of the shard's are protected (invariant 1).
-            let seen = unsafe { line.look(tag_of(hash), guard) }?;
-            if is(&seen.key, &seen.value) {
-                return Some(seen);
-            }
+        if !line.is_settled() {
+            return self.get_among_alike(hash, guard, is);
         }
-        self.get_among_alike(hash, guard, is)
+        // SAFETY: the entries of a settled line of the shard's are protected (invariant 1).
+        let seen = unsafe { line.look(tag_of(hash), guard) }?;
+        self.get_seen(seen, hash, guard, is)
     }
 
     /// As [`get`](Self::get), of what [`fetch_entry`](Self::fetch_entry) saw.
