@@ -29,7 +29,7 @@ const TABLE: &[Row] = &[
     ("clock.rs", &["from_nanos", "from_millis", "from_secs", "saturating_add", "saturating_sub"], timestamps),
     ("clock.rs", &["saturating_since", "new", "set", "advance"], timestamps),
     ("budget/mod.rs", &["new", "with_rate", "admit", "refund", "spent_at"], meters),
-    ("deadline.rs", &["add", "sweep", "advance"], deadlines),
+    ("deadline/mod.rs", &["add", "sweep", "advance"], deadlines),
     ("map.rs", &["with_shards_and_hasher"], maps),
     ("fifo/mod.rs", &["builder"], fifos),
     ("fifo/builder.rs", &["max_bytes"], fifos),

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use tollgate::clock::Timestamp;
 use tollgate::deadline::{DeadlineQueue, Next};
 
-/// Deadlines differ in their lower two digits: entries change buckets.
+/// Deadlines are so far apart that entries change buckets.
 const SPREAD: u64 = 300;
 /// A time that no sweep but the last comes to.
 const LATER: u64 = 1 << 20;

@@ -242,7 +242,7 @@ pub(super) const FIFO_ROOM: Source = Source {
 };
 
 pub(super) const DEADLINE: Source = Source {
-    file: "src/deadline.rs",
+    file: "src/deadline/mod.rs",
     mutations: &[
         Mutation {
             id: "deadline-not-dropped-through",

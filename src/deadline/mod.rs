@@ -2,12 +2,12 @@
 //!
 //! # The wheel
 //!
-//! Time is read in digits of 64, eleven of them for a nanosecond clock. An entry stands in the bucket named by the
-//! highest digit in which its deadline differs from the time of the last sweep, and by its deadline down to that digit.
-//! A bucket is *ripe* when its first instant has come; a sweep takes the entries of ripe buckets one by one: those that
-//! are due are visited, the others move to a bucket of a lower digit. So an entry moves eleven times at most, is never
-//! visited before its deadline, and is met by the first sweep at or after it, to the nanosecond. (Varghese and Lauck,
-//! SOSP 1987, scheme 7, with buckets that exist only while they are needed.)
+//! An entry stands in a bucket that spans a sixteenth, at most, of the time from the last sweep to its deadline. A bucket is
+//! *ripe* when its first instant has come; a sweep takes the entries of ripe buckets one by one: those that are due are
+//! visited, the others move to a bucket that spans a sixteenth of what is left then. So an entry moves twelve times at most,
+//! is never visited before its deadline, and is met by the first sweep at or after it, to the nanosecond. (Varghese and
+//! Lauck, SOSP 1987, scheme 7, with wheels that begin where the entry is added, so that none is near an edge, and buckets
+//! that exist only while they are needed.)
 //!
 //! Buckets are stacks (`raw::stack`) in a hash table (`raw::table`); an emptied one is sealed, then taken
 //! away, so a push that comes late finds it sealed and goes elsewhere: nothing can be left behind a cursor, for there is
@@ -22,7 +22,7 @@
 //! # Progress
 //!
 //! All operations are lock-free. Adding is O(1). A sweep does at most `limit` steps and a walk over the buckets, of
-//! which 704 at most in an era are not due yet. An entry is visited before it is taken off, so a sweeper that stops halfway
+//! which 1,920 at most in an era are not due yet. An entry is visited before it is taken off, so a sweeper that stops halfway
 //! hides nothing; two sweepers may therefore visit the same entry.
 //!
 //! Linearization points: *add*, the push; *sweep*, for each entry, the pop.
@@ -40,6 +40,10 @@
 //!
 //! None of its own. If a visit panics, its entry stays and is visited again. Of `Drop`, see [`map`](crate::map#panics).
 
+mod visit;
+
+pub use visit::{Next, Swept, Visit};
+
 use crate::clock::Timestamp;
 use crate::hash::{RandomState, random_state};
 use crate::raw::epoch::{self, Guard};
@@ -50,51 +54,10 @@ use crate::sync::{AtomicU64, Counter, Ordering};
 use crossbeam_utils::CachePadded;
 use std::fmt;
 
-/// Bits of a digit.
-const DIGIT: u32 = 6;
+/// A bucket spans at most this share of the time to its deadlines, as a power of two.
+const SHARE: u32 = 4;
 /// A new era begins only when at least this many entries are stale.
 const MIN_STALE: u64 = 64;
-
-/// What to do with an entry that was visited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// It is done with, or stale.
-    Drop,
-    /// Ask again at this time, or right after this sweep if that is over.
-    KeepUntil(Timestamp),
-}
-
-/// How a sweep meets an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Visit {
-    /// When the entry is due.
-    pub deadline: Timestamp,
-    /// The time of the sweep, by which a visitor should judge: [`Next::KeepUntil`] puts an entry beyond it.
-    pub now: Timestamp,
-}
-
-impl Visit {
-    /// Whether the entry is due. If not, it is asked about because many are stale.
-    #[must_use]
-    pub fn is_due(&self) -> bool {
-        self.deadline <= self.now
-    }
-}
-
-/// What a sweep did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Swept {
-    /// Entries visited.
-    pub visited: usize,
-    /// Entries dropped.
-    pub dropped: usize,
-    /// Whether the limit was reached with entries left to look at, due or not.
-    pub more: bool,
-    /// Whether the limit was reached with entries left that may be due.
-    pub more_due: bool,
-}
 
 /// Keys with deadlines.
 ///
@@ -137,23 +100,23 @@ struct Entry<K> {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Name {
     era: u64,
-    /// The digit in which its deadlines differ from the sweep before; none if they were due when added.
-    level: Option<u32>,
-    /// Its deadlines, down to that digit.
+    /// Lower bits in which its deadlines differ; none if they were due when added.
+    shift: Option<u32>,
+    /// Its deadlines without those bits.
     period: u64,
 }
 
 impl Name {
     fn of(deadline: u64, swept: u64, era: u64) -> Self {
         if deadline <= swept {
-            return Self { era, level: None, period: 0 };
+            return Self { era, shift: None, period: 0 };
         }
-        let level = (deadline ^ swept).ilog2() / DIGIT;
-        Self { era, level: Some(level), period: deadline >> (level * DIGIT) }
+        let shift = (deadline - swept).ilog2().saturating_sub(SHARE);
+        Self { era, shift: Some(shift), period: deadline >> shift }
     }
 
     fn may_be_due(&self, now: u64) -> bool {
-        self.level.is_none_or(|level| self.period << (level * DIGIT) <= now)
+        self.shift.is_none_or(|shift| self.period << shift <= now)
     }
 }
 
@@ -387,6 +350,28 @@ mod tests {
             assert_eq!(due(&queue, deadline), [7]);
             assert!(queue.is_empty());
         }
+    }
+
+    #[test]
+    fn a_sweep_looks_at_few_that_are_not_due() {
+        let first = (1 << 40) - 500;
+        for deadlines in [first..first + 1_000, 1..1_001] {
+            let queue = DeadlineQueue::new();
+            let added = deadlines.start - 1;
+            queue.advance(at(added));
+            deadlines.for_each(|deadline| queue.add(deadline, at(deadline)));
+            let swept = queue.sweep(at(added + 600), 600 + 1_000 / 16, |_, _| Next::Drop);
+            assert_eq!((swept.dropped, swept.more), (600, false));
+        }
+    }
+
+    #[test]
+    fn there_are_no_more_buckets_than_said() {
+        let queue = DeadlineQueue::new();
+        for exponent in 0..64 {
+            (0..64).for_each(|step| queue.add(0, at((1_u64 << exponent).saturating_add((step << exponent) / 64))));
+        }
+        assert!(queue.buckets.iter(&epoch::pin()).count() <= 1_920);
     }
 
     #[test]
