@@ -2,43 +2,22 @@
 
 #![forbid(unsafe_code)]
 
-use crate::budget::{Limits, Meter};
+use crate::budget::Bound;
 use crate::clock::Timestamp;
 
-/// A meter without a rate knows no time: it is a bound.
-impl Meter {
-    /// Room for `most`.
-    pub(crate) fn bound(most: u64) -> Self {
-        Self::new(Limits::new(most), Timestamp::ZERO).expect("without a rate there is nothing to refuse")
-    }
-
-    /// Takes `n`, all or nothing. True if so.
-    pub(crate) fn take(&self, n: u64) -> bool {
-        self.admit(n, Timestamp::ZERO).is_ok()
-    }
-
+impl Bound {
     /// Takes `n`, all or nothing, until it is known whether they are needed.
     pub(crate) fn hold(&self, n: u64) -> Option<Hold<'_>> {
-        self.take(n).then(|| Hold::of(self, n))
-    }
-
-    /// Gives `n` back. False if the bound was shut before: what it had counted then stands.
-    pub(crate) fn give_back(&self, n: u64) -> bool {
-        self.refund(n, Timestamp::ZERO).is_ok()
-    }
-
-    /// What is taken.
-    pub(crate) fn taken(&self) -> u64 {
-        self.spent_at(Timestamp::ZERO).calls
+        self.take(n).is_ok().then(|| Hold::of(self, n))
     }
 }
 
 /// Room that goes back when this is dropped, by a panic in the user's code too, unless it is kept.
-pub(crate) struct Hold<'m>(&'m Meter, u64);
+pub(crate) struct Hold<'m>(&'m Bound, u64);
 
 impl<'m> Hold<'m> {
     /// Of what was taken before.
-    pub(crate) fn of(room: &'m Meter, n: u64) -> Self {
+    pub(crate) fn of(room: &'m Bound, n: u64) -> Self {
         Self(room, n)
     }
 
@@ -70,7 +49,7 @@ pub(crate) fn judged_at(now: Timestamp, high_water: Timestamp) -> Timestamp {
 }
 
 /// Takes one place of `room`, sweeping for it if there is none. None if sweeping frees none either.
-pub(crate) fn find_room(room: &Meter, mut sweep: impl FnMut() -> Swept) -> Option<Hold<'_>> {
+pub(crate) fn find_room(room: &Bound, mut sweep: impl FnMut() -> Swept) -> Option<Hold<'_>> {
     loop {
         if let Some(place) = room.hold(1) {
             return Some(place);

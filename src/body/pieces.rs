@@ -17,7 +17,7 @@
 use super::digest::Digest;
 use super::packed::Packed;
 use super::stats::Freed;
-use crate::budget::Meter;
+use crate::budget::Bound;
 use crate::error::ConfigError;
 use crate::map::{ShardedMap, Step};
 use crate::sync::Counter;
@@ -82,7 +82,7 @@ impl Held {
 /// The contents of a store, and the room that they and its records share.
 pub(super) struct Pieces {
     pub(super) map: ShardedMap<Digest, Held>,
-    room: Meter,
+    room: Bound,
     pub(super) compress_above: usize,
     /// Contents that records refer to.
     pub(super) bodies: Counter,
@@ -98,7 +98,7 @@ impl Pieces {
     pub(super) fn new(max_bytes: u64, compress_above: usize) -> Result<Self, ConfigError> {
         Ok(Self {
             map: ShardedMap::new(),
-            room: Meter::bound(max_bytes),
+            room: Bound::new(max_bytes),
             compress_above,
             bodies: Counter::default(),
             wholes: Counter::default(),
@@ -108,7 +108,7 @@ impl Pieces {
     }
 
     pub(super) fn max_bytes(&self) -> u64 {
-        self.room.limits().budget
+        self.room.most()
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -127,7 +127,7 @@ impl Pieces {
 
     /// Takes `bytes` of the room, all or nothing.
     pub(super) fn reserve(&self, bytes: u64) -> bool {
-        self.room.take(bytes)
+        self.room.take(bytes).is_ok()
     }
 
     pub(super) fn give_back(&self, bytes: u64) {

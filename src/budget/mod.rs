@@ -17,7 +17,10 @@
 //! (x86-64 has one with AVX, AArch64 with LSE2), a look at a meter is an exchange of its word for itself: it takes the
 //! cache line from others that look, and on AArch64 before LSE it is not wait-free.
 
+mod bound;
 mod word;
+
+pub(crate) use bound::{Bound, Refused};
 
 use crate::clock::{Timestamp, saturating_nanos};
 use crate::error::ConfigError;
@@ -257,19 +260,6 @@ impl Meter {
     #[inline]
     pub fn status(&self) -> Status {
         self.load().status
-    }
-
-    /// Whether the meter is open, asked by a write: whoever shuts it after this sees what was done before it. Of two
-    /// threads that each write one place and then look at the other's, both may miss if they only load. Lock-free.
-    pub(crate) fn confirm_open(&self) -> bool {
-        let mut word = self.word.load(Ordering::Relaxed);
-        loop {
-            // Release: pairs with the Acquire of `update`. Nothing is read through this meter.
-            match self.word.compare_exchange_weak(word, word, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => return self.layout.unpack(word).status == Status::Open,
-                Err(current) => word = current,
-            }
-        }
     }
 
     #[inline]

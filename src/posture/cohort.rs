@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::{Downgrade, Posture};
-use crate::budget::{Meter, Status};
+use crate::budget::{Bound, Status};
 use crate::clock::Timestamp;
 use crate::hash::random_state;
 use crate::map::ShardedMap;
@@ -16,8 +16,8 @@ pub(super) struct Cohort {
     /// Whose agents they are, if they are a principal's.
     pub(super) principal: Option<Arc<str>>,
     /// Shut when the cohort is taken down: the one instant for all. Counts the members of a principal's cohort.
-    pub(super) members: Meter,
-    /// There before the meter is shut.
+    pub(super) members: Bound,
+    /// There before that is shut.
     order: ShardedMap<(), Arc<Order>>,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Everyone {
 impl Cohort {
     pub(super) fn new(principal: Option<Arc<str>>) -> Arc<Self> {
         let order = ShardedMap::with_shards_and_hasher(1, random_state());
-        Arc::new(Self { principal, members: Meter::bound(u64::MAX), order })
+        Arc::new(Self { principal, members: Bound::new(u64::MAX), order })
     }
 
     /// Whether it was taken down.

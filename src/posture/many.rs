@@ -154,7 +154,7 @@ impl<C: Clock> Shared<C> {
         };
         let order = self.order(downgrade, principal);
         // Stays in it until all have followed, so that it is not given up while some are still to come.
-        order.next.members.take(1);
+        let _ = order.next.members.take(1);
         loop {
             let cohort = match principal {
                 None => Some(Arc::clone(&self.everyone().all)),

@@ -7,8 +7,8 @@ use super::agent::Agent;
 use super::cohort::Cohort;
 use super::shared::Shared;
 use super::trim::Trims;
-use crate::budget::{Denied, Status};
-use crate::clock::{Clock, Timestamp};
+use crate::budget::{Refused, Status};
+use crate::clock::Clock;
 use crate::map::Step;
 use std::sync::Arc;
 
@@ -22,9 +22,9 @@ impl<C: Clock> Shared<C> {
                 _ => Step::Put(Cohort::new(Some(Arc::clone(principal)))),
             });
             let Some(cohort) = done.after else { continue };
-            match cohort.members.admit(1, Timestamp::ZERO) {
+            match cohort.members.take(1) {
                 Ok(_) => return Arc::clone(cohort),
-                Err(Denied::Shut(Status::Closed)) => self.renew(cohort),
+                Err(Refused::Shut(Status::Closed)) => self.renew(cohort),
                 Err(_) => {}
             }
         }
@@ -33,8 +33,8 @@ impl<C: Clock> Shared<C> {
     /// Counts an agent into the cohort that followed its own, or into the open one if all others have left that. One that
     /// is down itself counts no more, and is followed in its turn.
     pub(super) fn follow(&self, next: &Arc<Cohort>) -> Arc<Cohort> {
-        match (next.members.admit(1, Timestamp::ZERO), &next.principal) {
-            (Err(Denied::Shut(Status::Expired)), Some(principal)) => self.join(principal),
+        match (next.members.take(1), &next.principal) {
+            (Err(Refused::Shut(Status::Expired)), Some(principal)) => self.join(principal),
             _ => Arc::clone(next),
         }
     }
@@ -44,7 +44,7 @@ impl<C: Clock> Shared<C> {
     pub(super) fn leave(&self, cohort: &Arc<Cohort>) -> bool {
         let Some(principal) = &cohort.principal else { return true };
         let left = cohort.members.give_back(1);
-        if cohort.members.shut_if(Status::Expired, |spent| spent.calls == 0).is_ok() {
+        if cohort.members.shut_if_unused(Status::Expired).is_ok() {
             self.principals.pin().remove_if(&**principal, |other| Arc::ptr_eq(other, cohort));
         }
         left

@@ -11,7 +11,7 @@
 //! # Taking many down
 //!
 //! Everyone's agents, and those of a principal, are *cohorts*, as the tokens of a principal are for a revocation: a
-//! meter that is shut takes all of them down at one instant. Whoever meets an agent of such a cohort enters that into the
+//! bound that is shut takes all of them down at one instant. Whoever meets an agent of such a cohort enters that into the
 //! agent's history before anything is decided on it, or answered for it.
 //!
 //! # Unknown agents

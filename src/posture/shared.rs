@@ -6,7 +6,7 @@ use super::agent::{Agent, Draft, Standing};
 use super::cohort::{Cohort, Everyone};
 use super::trim::{Floors, Trims};
 use super::{Downgrade, Emergency, Guard, PostureConfig, PostureError, TransitionResult, TrimReport, WhenFull};
-use crate::budget::Meter;
+use crate::budget::Bound;
 use crate::clock::{Clock, Timestamp};
 use crate::hash::random_state;
 use crate::map::{ShardedMap, Step};
@@ -24,11 +24,11 @@ pub(super) struct Shared<C> {
     pub(super) guards: ShardedMap<(), Arc<[Guard]>>,
     pub(super) floors: ShardedMap<(), Arc<Floors>>,
     /// Agents known, against their cap.
-    pub(super) agent_room: Meter,
+    pub(super) agent_room: Bound,
     /// Records kept, and those that are about to be appended, against the limit.
-    pub(super) record_room: Meter,
+    pub(super) record_room: Bound,
     /// Numbers given to records.
-    pub(super) numbers: Meter,
+    pub(super) numbers: Bound,
     /// Numbers given to agents.
     pub(super) births: Counter,
     pub(super) recorded: Counter,
@@ -70,9 +70,9 @@ impl<C: Clock> Shared<C> {
             principals: ShardedMap::new(),
             guards: cell(guards),
             floors: cell(Arc::new(Floors::new())),
-            agent_room: Meter::bound(config.agents),
-            record_room: Meter::bound(config.history),
-            numbers: Meter::bound(u64::MAX),
+            agent_room: Bound::new(config.agents),
+            record_room: Bound::new(config.history),
+            numbers: Bound::new(u64::MAX),
             births: Counter::default(),
             config,
             recorded: Counter::default(),
@@ -153,8 +153,8 @@ impl<C: Clock> Shared<C> {
 
     /// The next number. Taken after the agent's entry was read: numbers rise within an agent.
     pub(super) fn number(&self) -> u64 {
-        // A number a nanosecond lasts for 584 years.
-        self.numbers.admit(1, Timestamp::ZERO).map_or(u64::MAX, |spent| spent.calls)
+        // A number a nanosecond lasts for 146 years.
+        self.numbers.take(1).unwrap_or(u64::MAX)
     }
 
     /// Replaces an agent's entry by what `decide` makes of it, with a record. `decide` may be called again.

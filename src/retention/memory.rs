@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::{RawSession, TieredStore};
-use crate::budget::Meter;
+use crate::budget::Bound;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::error::{ConfigError, positive};
 use crate::map::{ShardedMap, Step};
@@ -99,11 +99,11 @@ pub struct MemoryTiers<I, C: Clock = SystemClock> {
 struct Shared<I, C> {
     sessions: ShardedMap<I, Held<I>>,
     /// Sessions held, against the capacity.
-    room: Meter,
+    room: Bound,
     /// Numbers handed out.
-    numbers: Meter,
-    raw_bytes: Meter,
-    distilled_bytes: Meter,
+    numbers: Bound,
+    raw_bytes: Bound,
+    distilled_bytes: Bound,
     clock: C,
 }
 
@@ -151,10 +151,10 @@ impl<I: Hash + Eq + Clone + Send + Sync + 'static, C: Clock> MemoryTiers<I, C> {
     pub fn with_clock(capacity: u64, clock: C) -> Result<Self, ConfigError> {
         let shared = Shared {
             sessions: ShardedMap::new(),
-            room: Meter::bound(positive("capacity", capacity)?),
-            numbers: Meter::bound(u64::MAX),
-            raw_bytes: Meter::bound(u64::MAX),
-            distilled_bytes: Meter::bound(u64::MAX),
+            room: Bound::new(positive("capacity", capacity)?),
+            numbers: Bound::new(u64::MAX),
+            raw_bytes: Bound::new(u64::MAX),
+            distilled_bytes: Bound::new(u64::MAX),
             clock,
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -171,10 +171,10 @@ impl<I: Hash + Eq + Clone + Send + Sync + 'static, C: Clock> MemoryTiers<I, C> {
         if shared.sessions.contains_key(&id) {
             return Err(TierError::Exists);
         }
-        let full = || TierError::Full { capacity: shared.room.limits().budget };
+        let full = || TierError::Full { capacity: shared.room.most() };
         let place = shared.room.hold(1).ok_or_else(full)?;
         let counted = shared.raw_bytes.hold(bytes).ok_or_else(full)?;
-        let number = shared.numbers.admit(1, Timestamp::ZERO).map_err(|_| full())?.calls;
+        let number = shared.numbers.take(1).map_err(|_| full())?;
         let session = RawSession {
             started_at: known.started_at,
             ended_at: known.ended_at,
@@ -200,7 +200,7 @@ impl<I: Hash + Eq + Clone + Send + Sync + 'static, C: Clock> MemoryTiers<I, C> {
     pub fn record_analysis(&self, id: &I, distilled: impl Into<Arc<[u8]>>) -> Result<(), TierError> {
         let (shared, distilled) = (&*self.shared, distilled.into());
         let (bytes, now) = (distilled.len() as u64, shared.clock.now());
-        let full = || TierError::Full { capacity: shared.room.limits().budget };
+        let full = || TierError::Full { capacity: shared.room.most() };
         let counted = shared.distilled_bytes.hold(bytes).ok_or_else(full)?;
         let before = self.replace(id, |held| {
             held.raw.as_ref().ok_or(TierError::Evicted)?;

@@ -18,8 +18,8 @@
 //!
 //! # Progress
 //!
-//! Checks are lock-free, expected O(1), and write no shared memory, where a [meter](crate::budget#hardware) can be read
-//! without. Everything else is lock-free as well; a sweep works in bounded steps and stalls nobody.
+//! Checks are lock-free, expected O(1), and write no shared memory. Everything else is lock-free as well; a sweep works in
+//! bounded steps and stalls nobody.
 //!
 //! # Linearization points
 //!
@@ -46,7 +46,7 @@ mod shared;
 pub use crate::room::Swept;
 pub use config::{RevocationConfig, RevocationError, RevocationStats, Revoked, Standing, WhenFull};
 
-use crate::budget::Meter;
+use crate::budget::Bound;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::deadline::DeadlineQueue;
 use crate::error::ConfigError;
@@ -111,8 +111,8 @@ impl<T: Id, P: Id, C: Clock> RevocationSet<T, P, C> {
             tokens: ShardedMap::new(),
             principals: ShardedMap::new(),
             queue: DeadlineQueue::new(),
-            room: Meter::bound(config.capacity),
-            cutoff_room: Meter::bound(config.capacity),
+            room: Bound::new(config.capacity),
+            cutoff_room: Bound::new(config.capacity),
             config,
             clock,
             swept: Counter::default(),

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::{Id, RevocationConfig, RevocationError, Revoked, Swept};
-use crate::budget::{Meter, Status};
+use crate::budget::{Bound, Status};
 use crate::clock::{Clock, Timestamp};
 use crate::deadline::{DeadlineQueue, Next};
 use crate::map::{ShardedMap, Step};
@@ -21,9 +21,9 @@ pub(super) struct Shared<T, P, C> {
     pub(super) queue: DeadlineQueue<Subject<T, P>>,
     pub(super) config: RevocationConfig,
     /// Tokens held, against the capacity.
-    pub(super) room: Meter,
+    pub(super) room: Bound,
     /// Cutoffs held, against the capacity.
-    pub(super) cutoff_room: Meter,
+    pub(super) cutoff_room: Bound,
     pub(super) clock: C,
     pub(super) swept: Counter,
     pub(super) refused_full: Counter,
@@ -42,7 +42,7 @@ pub(super) struct Entry<P> {
 /// The tracked tokens of a principal that were not revoked one by one. Replaced when it is shut.
 pub(super) struct Cohort<P> {
     pub(super) principal: P,
-    pub(super) members: Meter,
+    pub(super) members: Bound,
 }
 
 pub(super) struct Principal<P> {
@@ -183,12 +183,12 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
             let done = principals.compute(principal.clone(), |known| match known {
                 Some(Principal { cohort: Some(cohort), .. }) if !cohort.shut() => Step::Keep,
                 known => {
-                    let cohort = Arc::new(Cohort { principal: principal.clone(), members: Meter::bound(u64::MAX) });
+                    let cohort = Arc::new(Cohort { principal: principal.clone(), members: Bound::new(u64::MAX) });
                     Step::Put(Principal { cohort: Some(cohort), cutoff: known.and_then(|known| known.cutoff) })
                 }
             });
             let cohort = done.after.and_then(|known| known.cohort.as_ref());
-            if let Some(cohort) = cohort.filter(|cohort| cohort.members.take(1)) {
+            if let Some(cohort) = cohort.filter(|cohort| cohort.members.take(1).is_ok()) {
                 return Arc::clone(cohort);
             }
         }
@@ -200,7 +200,7 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
         if !cohort.members.give_back(1) {
             return false;
         }
-        if cohort.members.shut_if(Status::Expired, |spent| spent.calls == 0).is_ok() {
+        if cohort.members.shut_if_unused(Status::Expired).is_ok() {
             self.principals.pin().compute(cohort.principal.clone(), |known| match known {
                 Some(Principal { cohort: Some(other), cutoff }) if Arc::ptr_eq(other, cohort) => match cutoff {
                     Some(_) => Step::Put(Principal { cohort: None, cutoff: *cutoff }),
@@ -242,7 +242,7 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
                 // A sweep may have dropped the cutoff before that, and left the cohort, which was open.
                 self.drop_principal(principal, cohort);
             }
-            return Ok(newly.filter(|spent| spent.status == Status::Open).map_or(0, |spent| spent.calls));
+            return Ok(newly.filter(|count| count.status == Status::Open).map_or(0, |count| count.taken));
         }
     }
 
@@ -258,7 +258,7 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
     }
 
     /// Takes one place of `room`, sweeping if there is none.
-    pub(super) fn find_room<'m>(&self, room: &'m Meter) -> Result<Hold<'m>, RevocationError> {
+    pub(super) fn find_room<'m>(&self, room: &'m Bound) -> Result<Hold<'m>, RevocationError> {
         let found = find_room(room, || self.sweep(self.clock.now(), SWEEP_STEP));
         found.ok_or(RevocationError::Full { capacity: self.config.capacity })
     }

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::{SessionInfo, SessionRequest, Status, Tools, Usage};
-use crate::budget::{Meter, Spent, Status as MeterStatus};
+use crate::budget::{Bound, Meter, Spent, Status as MeterStatus};
 use crate::clock::Timestamp;
 use crate::map::ShardedMap;
 use crate::sync::{self, Counter};
@@ -13,9 +13,9 @@ use uuid::Uuid;
 /// The active sessions of one agent. Replaced by a fresh one when it is closed.
 pub(super) struct Roster {
     /// Active sessions, against the cap per agent.
-    pub(super) active: Meter,
+    pub(super) active: Bound,
     /// Sessions held, over or not. Shut with the last of them.
-    pub(super) held: Meter,
+    pub(super) held: Bound,
     pub(super) members: ShardedMap<Uuid, ()>,
     pub(super) agent: Uuid,
     /// Those of its first session. The others that ask for the same share them, and the cache lines they are in.

@@ -9,8 +9,8 @@
 //!
 //! # Closing for an agent
 //!
-//! The sessions of an agent share a *roster*, whose own meter counts the active ones against the per-agent cap.
-//! [`close_for_agent`](SessionStore::close_for_agent) shuts that meter: at that instant all of them are closed. Whoever
+//! The sessions of an agent share a *roster*, which counts the active ones against the per-agent cap.
+//! [`close_for_agent`](SessionStore::close_for_agent) shuts that count: at that instant all of them are closed. Whoever
 //! meets a session of a closed roster shuts the session's meter before it answers, so that no session is seen closed
 //! and then admits a call that was on its way.
 //!
@@ -44,7 +44,7 @@ pub use error::SessionError;
 pub use request::{Sensitivity, SessionConfig, SessionRequest};
 pub use tools::{ToolNames, Tools};
 
-use crate::budget::{Meter, Status as MeterStatus};
+use crate::budget::{Bound, Meter, Status as MeterStatus};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::deadline::DeadlineQueue;
 use crate::error::ConfigError;
@@ -176,7 +176,7 @@ impl<C: Clock> SessionStore<C> {
             sessions: ShardedMap::new(),
             rosters: ShardedMap::new(),
             queue: DeadlineQueue::new(),
-            room: Meter::bound(capacity),
+            room: Bound::new(capacity),
             sessions_per_agent,
             clock,
             begun: Counter::default(),
@@ -292,8 +292,8 @@ impl<C: Clock> SessionStore<C> {
     pub fn count_active(&self, agent: &Uuid) -> u64 {
         let Some(roster) = self.shared.rosters.get(agent) else { return 0 };
         self.shared.settle_members(&roster, self.shared.now());
-        let spent = roster.active.spent_at(Timestamp::ZERO);
-        if spent.status == MeterStatus::Open { spent.calls } else { 0 }
+        let active = roster.active.count();
+        if active.status == MeterStatus::Open { active.taken } else { 0 }
     }
 
     /// Closes a session, an expired one too. Lock-free, O(1).
@@ -325,7 +325,7 @@ impl<C: Clock> SessionStore<C> {
         let Some(roster) = shared.rosters.get(agent) else { return 0 };
         shared.settle_members(&roster, now);
         // The linearization point. A roster that is shut was closed by another call.
-        let closed = roster.active.shut(MeterStatus::Closed).map_or(0, |spent| spent.calls);
+        let closed = roster.active.shut(MeterStatus::Closed).map_or(0, |count| count.taken);
         shared.drop_roster(&roster);
         shared.closed.add(closed);
         for (id, ()) in roster.members.pin().iter() {
@@ -346,7 +346,7 @@ impl<C: Clock> SessionStore<C> {
         let shared = &*self.shared;
         SessionStats {
             live: shared.room.taken(),
-            capacity: shared.room.limits().budget,
+            capacity: shared.room.most(),
             agents: shared.rosters.len(),
             created: shared.created.get(),
             closed: shared.closed.get(),

@@ -4,7 +4,7 @@
 
 use super::entry::{Roster, Session};
 use super::{SessionError, SessionRequest, Swept};
-use crate::budget::{Denied, Meter, Status as MeterStatus};
+use crate::budget::{Bound, Refused, Status as MeterStatus};
 use crate::clock::{Clock, Timestamp};
 use crate::contain::contained;
 use crate::deadline::{DeadlineQueue, Next};
@@ -24,7 +24,7 @@ pub(super) struct Shared<C> {
     /// Sessions by the first instant at which they may be swept.
     pub(super) queue: DeadlineQueue<Uuid>,
     /// Sessions held, against the capacity.
-    pub(super) room: Meter,
+    pub(super) room: Bound,
     pub(super) sessions_per_agent: u64,
     pub(super) clock: C,
     /// Creations begun, whether or not they came through.
@@ -63,25 +63,25 @@ impl<C: Clock> Shared<C> {
         loop {
             let roster = self.roster(request);
             // Shut with its last session, it takes no other.
-            if !roster.held.take(1) {
+            if roster.held.take(1).is_err() {
                 self.drop_roster(&roster);
                 continue;
             }
             // A member before it counts as active, so that whoever closes the roster after that finds it.
             roster.members.pin().insert(id, ());
-            let mut admitted = roster.active.admit(1, now);
-            if matches!(admitted, Err(Denied::Budget { .. })) {
+            let mut admitted = roster.active.take(1);
+            if admitted == Err(Refused::Full) {
                 self.settle_members(&roster, now);
-                admitted = roster.active.admit(1, now);
+                admitted = roster.active.take(1);
             }
             match admitted {
                 Ok(_) => return Ok(roster),
                 // Closed with all its sessions: another one follows.
-                Err(Denied::Shut(_)) => {
+                Err(Refused::Shut(_)) => {
                     self.leave(&roster, &id);
                     self.drop_roster(&roster);
                 }
-                Err(_) => {
+                Err(Refused::Full) => {
                     self.leave(&roster, &id);
                     return Err(SessionError::TooManySessions { max: self.sessions_per_agent });
                 }
@@ -94,7 +94,7 @@ impl<C: Clock> Shared<C> {
         if let Some(roster) = self.rosters.get(&agent) {
             return roster;
         }
-        let (active, held) = (Meter::bound(self.sessions_per_agent), Meter::bound(u64::MAX));
+        let (active, held) = (Bound::new(self.sessions_per_agent), Bound::new(u64::MAX));
         let members = ShardedMap::with_shards_and_hasher(1, random_state());
         let rosters = self.rosters.pin();
         let roster = Arc::new(Roster { active, held, members, agent, tools: request.tools.clone() });
@@ -113,7 +113,7 @@ impl<C: Clock> Shared<C> {
         roster.members.pin().remove(id);
         roster.held.give_back(1);
         // Shutting it tells a `create` that is at it to start anew.
-        if roster.held.shut_if(MeterStatus::Closed, |spent| spent.calls == 0).is_ok() {
+        if roster.held.shut_if_unused(MeterStatus::Closed).is_ok() {
             self.drop_roster(roster);
         }
     }
@@ -131,7 +131,7 @@ impl<C: Clock> Shared<C> {
     /// Takes one place of the capacity, sweeping if there is none.
     pub(super) fn find_room(&self, now: Timestamp) -> Result<Hold<'_>, SessionError> {
         find_room(&self.room, || self.sweep(now, SWEEP_STEP)).ok_or_else(|| {
-            let capacity = self.room.limits().budget;
+            let capacity = self.room.most();
             if self.refused_full.first() {
                 // In the middle of things, and a subscriber is the user's code.
                 contained(|| tracing::warn!(capacity, "session store is full: creations are refused"));

@@ -62,7 +62,7 @@ pub(super) const SESSION_SHARED: Source = Source {
         Mutation {
             id: "session-count-shut",
             what: "a create is not told that its roster was shut",
-            find: "Err(Denied::Shut(_)) => {\n                    «self.leave(&roster, &id);»",
+            find: "Err(Refused::Shut(_)) => {\n                    «self.leave(&roster, &id);»",
             with: "return Ok(roster);",
             fate: Fate::Breaks(&["session_create_close_for_agent_counts_what_it_closes"]),
         },
@@ -76,14 +76,14 @@ pub(super) const SESSION_SHARED: Source = Source {
         Mutation {
             id: "session-held-unasked",
             what: "a session is put on a roster that was shut with its last one",
-            find: "if «!roster.held.take(1)» {",
-            with: "{ roster.held.take(1); false }",
+            find: "if «roster.held.take(1).is_err()» {",
+            with: "{ let _ = roster.held.take(1); false }",
             fate: Fate::Breaks(&["session_sweep_of_the_last_of_an_agent_create"]),
         },
         Mutation {
             id: "session-disband-open",
             what: "an empty roster is dropped without shutting it",
-            find: "if «roster.held.shut_if(MeterStatus::Closed, |spent| spent.calls == 0).is_ok()» {",
+            find: "if «roster.held.shut_if_unused(MeterStatus::Closed).is_ok()» {",
             with: "roster.held.taken() == 0",
             fate: Fate::Breaks(&["session_sweep_of_the_last_of_an_agent_create"]),
         },
@@ -165,15 +165,15 @@ pub(super) const REVOCATION_SHARED: Source = Source {
         Mutation {
             id: "revoke-join-shut",
             what: "a token joins a cohort that was shut",
-            find: "cohort.filter(|cohort| «cohort.members.take(1)»)",
-            with: "{ cohort.members.take(1); true }",
+            find: "cohort.filter(|cohort| «cohort.members.take(1).is_ok()»)",
+            with: "{ let _ = cohort.members.take(1); true }",
             fate: Fate::Breaks(&["revoke_principal_track"]),
         },
         Mutation {
             id: "revoke-leave-open",
             what: "an empty cohort is given up without shutting it",
-            find: "if «cohort.members.shut_if(Status::Expired, |spent| spent.calls == 0).is_ok()» {",
-            with: "cohort.members.spent_at(Timestamp::ZERO).calls == 0",
+            find: "if «cohort.members.shut_if_unused(Status::Expired).is_ok()» {",
+            with: "cohort.members.taken() == 0",
             fate: Fate::Breaks(&["sweep_of_the_last_of_a_cohort_track"]),
         },
         Mutation {
@@ -290,6 +290,61 @@ pub(super) const HANDLE: Source = Source {
                 "a live entry may be evicted while a sweep has a place in hand, and this is one look less",
                 "a_store_looks_for_room_once_more_after_a_sweep_that_found_nothing",
             ),
+        },
+    ],
+};
+
+pub(super) const BOUND: Source = Source {
+    file: "src/budget/bound.rs",
+    mutations: &[
+        Mutation {
+            id: "bound-read",
+            what: "a bound's word",
+            find: "Count::unpack(self.word.load(«Ordering::Acquire»))",
+            with: "Ordering::Relaxed",
+            fate: Fate::Breaks(&["downgrade_all_is_one_instant_for_two"]),
+        },
+        Mutation {
+            id: "bound-confirm-to-relaxed",
+            what: "what was done before a bound was found open",
+            find: "compare_exchange_weak(word, word, «Ordering::Release»,",
+            with: "Ordering::Relaxed",
+            fate: Fate::Breaks(&["session_create_close_for_agent_leaves_nothing_closed_behind"]),
+        },
+        Mutation {
+            id: "bound-update-read",
+            what: "a bound's word, before a decision",
+            find: "let mut word = self.word.load(«Ordering::Acquire»);",
+            with: "Ordering::Relaxed",
+            fate: Fate::Breaks(&["enroll_downgrade_of_its_principal"]),
+        },
+        Mutation {
+            id: "bound-blind",
+            what: "a decision is carried out on another word",
+            find: "compare_exchange_weak(«word», after",
+            with: "self.word.load(Ordering::Acquire)",
+            fate: Fate::Breaks(&["session_create_create_at_the_cap"]),
+        },
+        Mutation {
+            id: "bound-update-to-acquire",
+            what: "a decision",
+            find: "compare_exchange_weak(word, after, «Ordering::AcqRel»",
+            with: "Ordering::Acquire",
+            fate: Fate::Breaks(&["downgrade_all_is_one_instant_for_two"]),
+        },
+        Mutation {
+            id: "bound-update-to-release",
+            what: "a decision",
+            find: "compare_exchange_weak(word, after, «Ordering::AcqRel»",
+            with: "Ordering::Release",
+            fate: Fate::Breaks(&["session_create_close_for_agent_leaves_nothing_closed_behind"]),
+        },
+        Mutation {
+            id: "bound-update-again",
+            what: "a bound's word, after another's decision",
+            find: "Ordering::AcqRel, «Ordering::Acquire»)",
+            with: "Ordering::Relaxed",
+            fate: Fate::Breaks(&["enroll_downgrade_of_its_principal"]),
         },
     ],
 };

@@ -54,6 +54,7 @@ pub(super) const SOURCES: &[Source] = &[
     primitives::DEADLINE,
     primitives::BUDGET,
     primitives::CLOCK,
+    gates::BOUND,
     gates::ROOM,
     gates::SESSION_ENTRY,
     gates::SESSION,

@@ -390,13 +390,6 @@ pub(super) const BUDGET: Source = Source {
             fate: Fate::Breaks(&["meter_refusal_shows_what_came_before_it_was_shut"]),
         },
         Mutation {
-            id: "meter-confirm-to-relaxed",
-            what: "what was done before a meter was found open",
-            find: "compare_exchange_weak(word, word, «Ordering::Release»,",
-            with: "Ordering::Relaxed",
-            fate: Fate::Breaks(&["session_create_close_for_agent_leaves_nothing_closed_behind"]),
-        },
-        Mutation {
             id: "meter-blind",
             what: "a decision is carried out on another word",
             find: "compare_exchange_weak(«word», self.layout",

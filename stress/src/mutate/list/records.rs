@@ -289,8 +289,8 @@ pub(super) const POSTURE_MEMBERS: Source = Source {
         Mutation {
             id: "posture-leave-open",
             what: "an empty cohort is given up without shutting it",
-            find: "if «cohort.members.shut_if(Status::Expired, |spent| spent.calls == 0).is_ok()» {",
-            with: "cohort.members.spent_at(Timestamp::ZERO).calls == 0",
+            find: "if «cohort.members.shut_if_unused(Status::Expired).is_ok()» {",
+            with: "cohort.members.taken() == 0",
             fate: Fate::Breaks(&["forget_of_the_last_of_a_principal_enroll"]),
         },
         Mutation {
