@@ -256,6 +256,16 @@ where
         Look { hash, node: self.map.table.fetch_entry(hash, &self.guard) }
     }
 
+    /// Begins to fetch what is read for the next key, as far as that goes without waiting, and for a later one.
+    pub(crate) fn fetch(&self, [next, later]: [Option<&K>; 2]) {
+        if let Some(later) = later {
+            self.map.table.fetch_line(self.map.table.hash(later), &self.guard);
+        }
+        if let Some(next) = next {
+            self.look(next);
+        }
+    }
+
     /// The other half, of the same key.
     #[inline]
     pub(crate) fn get_seen<'p>(&'p self, look: Look<'p, K, V>, key: &K) -> Option<&'p V> {

@@ -61,6 +61,23 @@ fn deadline_keep_sweep() {
 }
 
 #[test]
+fn deadline_move_move_onto_another() {
+    bounded(|order| {
+        // Both meet the entry in a bucket that is ripe before it is due. In its next one there is another entry, which who
+        // looks ahead in the first must not take for a neighbour there.
+        let queue = queue(&[103]);
+        let (one, two) = (Arc::clone(&queue), Arc::clone(&queue));
+        let add_and_drain = move || {
+            one.advance(at(100));
+            one.add(7, at(103));
+            drain(&one, 100)
+        };
+        assert_eq!(order.race(add_and_drain, move || drain(&two, 100)), (0, 0));
+        assert_eq!(drain(&queue, 103), 2);
+    });
+}
+
+#[test]
 fn deadline_keep_until_the_past_sweep() {
     bounded(|order| {
         // What is put off into the past is not due before the next time: a sweep would meet it again and again.

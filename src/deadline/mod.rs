@@ -163,7 +163,19 @@ impl<K: Send + Sync + 'static> DeadlineQueue<K> {
     /// must look for itself, and judge by [`Visit::now`]. Two sweeps may call it for the same entry. What another sweep
     /// has in hand, to put it nearer to its deadline, may be missed by this one, or come back after its visit: the next
     /// one meets it.
-    pub fn sweep(&self, now: Timestamp, limit: usize, mut visit: impl FnMut(&K, Visit) -> Next) -> Swept {
+    pub fn sweep(&self, now: Timestamp, limit: usize, visit: impl FnMut(&K, Visit) -> Next) -> Swept {
+        self.sweep_ahead(now, limit, visit, |_| ())
+    }
+
+    /// As [`sweep`](Self::sweep), for visits that read what is in no cache: before each one, `fetch` is told of a key
+    /// that comes soon and of one that comes later, as far as they are known, to begin to fetch what their visits read.
+    pub(crate) fn sweep_ahead(
+        &self,
+        now: Timestamp,
+        limit: usize,
+        mut visit: impl FnMut(&K, Visit) -> Next,
+        fetch: impl Fn([Option<&K>; 2]),
+    ) -> Swept {
         let guard = epoch::pin();
         let now = self.advance(now).as_nanos();
         // What is stale may be most of what sweeps have left.
@@ -179,6 +191,7 @@ impl<K: Send + Sync + 'static> DeadlineQueue<K> {
                         return false;
                     }
                     steps += 1;
+                    fetch(bucket.value.ahead(top, &guard).map(|entry| entry.map(|entry| &entry.key)));
                     // Relaxed: a deadline changes only while its entry is on no stack, and P2 publishes it.
                     let deadline = Timestamp::from_nanos(top.value.deadline.load(Ordering::Relaxed));
                     let met = Visit { deadline, now: Timestamp::from_nanos(now) };

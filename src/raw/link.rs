@@ -57,10 +57,11 @@ impl<T> Link<T> {
         Tagged(self.0.load(Ordering::Acquire))
     }
 
-    /// Sets a link that no other thread can reach yet; publishing its owner publishes it.
+    /// Sets a link that no other thread changes: one that none can reach yet, whose owner is published with it, or that of an
+    /// item which was on a stack before.
     pub(crate) fn set(&self, to: Tagged<T>) {
-        // Relaxed: not reachable yet.
-        self.0.store(to.0, Ordering::Relaxed);
+        // Release: P2. Who follows the link of such an item must see that it was taken off.
+        self.0.store(to.0, Ordering::Release);
     }
 
     /// Release: publishes what `new` points to. A failure changes nothing and publishes nothing; the caller loads

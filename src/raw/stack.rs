@@ -9,10 +9,14 @@
 //!
 //! Ordering pair P2: `push` (Release) with `top` (Acquire): the item's fields (`docs/mutations.md` has its models).
 
+use super::cache;
 use super::epoch::{self, Guard};
 use super::link::{Link, Tagged};
+use crate::sync::MODEL;
 
 const SEALED: usize = 1;
+/// Visits between one fetch for an item and the next, and its own: so many that memory answers meanwhile.
+const AHEAD: usize = if MODEL { 1 } else { 2 };
 
 /// An item and its link.
 #[repr(align(8))]
@@ -62,7 +66,7 @@ impl<T> Stack<T> {
             if head.has(SEALED) {
                 return Err(item);
             }
-            // Readers that hold the item from another stack may see this; their exchange fails on that stack's head.
+            // Readers that hold the item from another stack may see this; that stack's head tells them so.
             this.next.set(head);
             if self.head.compare_exchange(head, Tagged::new(item.0, 0)) {
                 return Ok(());
@@ -75,6 +79,29 @@ impl<T> Stack<T> {
         let head = self.head.load();
         // SAFETY: loaded under the guard from a live stack (invariant 1).
         (!head.is_null()).then(|| unsafe { epoch::deref(head.ptr()) })
+    }
+
+    /// What is in two items below `top`, [`AHEAD`] apart from it and from each other, for who wants to fetch what they name; the
+    /// item after those is on its way to the cache. Nothing once `top` was taken off.
+    pub(crate) fn ahead<'g>(&self, top: &'g Item<T>, guard: &'g Guard) -> [Option<&'g T>; 2] {
+        let further = |item| (0..AHEAD).try_fold(item, |item, _| self.below(item, top, guard));
+        let next = further(top);
+        let later = next.and_then(further);
+        if let Some(later) = later {
+            cache::fetch(later.next.load().ptr());
+        }
+        [next, later].map(|item| item.map(|item| &item.value))
+    }
+
+    /// The item below `item`, if that was on the stack under the guard, and `top` still is on top.
+    fn below<'g>(&self, item: &'g Item<T>, top: &Item<T>, _guard: &'g Guard) -> Option<&'g Item<T>> {
+        // Acquire, both: P2. A link to another stack is set after the item, and so `top`, was taken off this one.
+        let next = item.next.load().ptr();
+        if next.is_null() || !std::ptr::eq(self.head.load().ptr(), top) {
+            return None;
+        }
+        // SAFETY: of this stack, taken off after `top`, which the guard saw on it (invariant 1).
+        Some(unsafe { epoch::deref(next) })
     }
 
     /// Takes `top` off, if it still is on top.

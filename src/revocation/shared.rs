@@ -5,7 +5,7 @@
 use super::{Id, RevocationConfig, RevocationError, Revoked, Swept};
 use crate::budget::{Bound, Status};
 use crate::clock::{Clock, Timestamp};
-use crate::deadline::{DeadlineQueue, Next};
+use crate::deadline::{DeadlineQueue, Next, Visit};
 use crate::map::{ShardedMap, Step};
 use crate::room::{Hold, find_room};
 use crate::sync::Counter;
@@ -55,6 +55,12 @@ pub(super) struct Principal<P> {
 pub(super) enum Subject<T, P> {
     Token(T),
     Cutoff(P),
+}
+
+impl<T, P> Subject<T, P> {
+    fn token(this: Option<&Self>) -> Option<&T> {
+        if let Some(Self::Token(token)) = this { Some(token) } else { None }
+    }
 }
 
 impl<P> Cohort<P> {
@@ -275,14 +281,16 @@ impl<T: Id, P: Id, C: Clock> Shared<T, P, C> {
 
     pub(super) fn sweep(&self, now: Timestamp, limit: usize) -> Swept {
         let mut removed = 0;
-        let swept = self.queue.sweep(now, limit, |subject, met| {
+        let visit = |subject: &Subject<T, P>, met: Visit| {
             let (gone, next) = match subject {
                 Subject::Token(token) => self.sweep_token(token, met.now),
                 Subject::Cutoff(principal) => self.sweep_cutoff(principal, met.now),
             };
             removed += u64::from(gone);
             next
-        });
+        };
+        let tokens = self.tokens.pin();
+        let swept = self.queue.sweep_ahead(now, limit, visit, |ahead| tokens.fetch(ahead.map(Subject::token)));
         Swept { removed, more: swept.more }
     }
 

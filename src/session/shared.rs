@@ -7,7 +7,7 @@ use super::{SessionError, SessionRequest, Swept};
 use crate::budget::{Bound, Refused, Status as MeterStatus};
 use crate::clock::{Clock, Timestamp};
 use crate::contain::contained;
-use crate::deadline::{DeadlineQueue, Next};
+use crate::deadline::{DeadlineQueue, Next, Visit};
 use crate::hash::random_state;
 use crate::map::ShardedMap;
 use crate::room::{Hold, find_room, judged_at};
@@ -149,8 +149,8 @@ impl<C: Clock> Shared<C> {
 
     pub(super) fn sweep(&self, now: Timestamp, limit: usize) -> Swept {
         let mut removed = 0;
-        let swept = self.queue.sweep(now, limit, |id, met| {
-            let sessions = self.sessions.pin();
+        let sessions = self.sessions.pin();
+        let visit = |id: &Uuid, met: Visit| {
             let Some(session) = sessions.get(id) else { return Next::Drop };
             if session.settle(met.now, &self.expired) == MeterStatus::Open {
                 return Next::KeepUntil(session.expires_after.saturating_add(Duration::from_nanos(1)));
@@ -161,7 +161,8 @@ impl<C: Clock> Shared<C> {
                 self.room.give_back(1);
             }
             Next::Drop
-        });
+        };
+        let swept = self.queue.sweep_ahead(now, limit, visit, |ahead| sessions.fetch(ahead));
         self.removed.add(removed);
         Swept { removed, more: swept.more }
     }

@@ -116,6 +116,13 @@ pub(super) const LINK: Source = Source {
             fate: Fate::Breaks(&["deadline_add_sweep"]),
         },
         Mutation {
+            id: "link-set",
+            what: "an item is linked to one of another stack (P2)",
+            find: "self.0.store(to.0, «Ordering::Release»)",
+            with: "Ordering::Relaxed",
+            fate: Fate::Breaks(&["deadline_move_move_onto_another"]),
+        },
+        Mutation {
             id: "link-exchange",
             what: "a pointer is published (P2)",
             find: "compare_exchange(current.0, new.0, «Ordering::Release»",
@@ -141,6 +148,16 @@ pub(super) const STACK: Source = Source {
             find: "if «!std::ptr::eq(head.ptr(), top)» {",
             with: "head.is_null()",
             fate: Fate::Breaks(&["deadline_add_sweep"]),
+        },
+        Mutation {
+            id: "stack-below-elsewhere",
+            what: "who looks ahead follows a link to another stack",
+            find: "next.is_null() || «!std::ptr::eq(self.head.load().ptr(), top)»",
+            with: "false",
+            fate: Fate::Survives(
+                &["deadline_move_move_onto_another"],
+                "who moved the item saw the other one on its stack under a guard; that sight would have to be so old that a third thread has taken it off and freed it since",
+            ),
         },
         Mutation {
             id: "stack-seal-full",
