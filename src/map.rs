@@ -256,7 +256,7 @@ where
         Look { hash, node: self.map.table.fetch_entry(hash, &self.guard) }
     }
 
-    /// Begins to fetch what is read for the next key, as far as that goes without waiting, and for a later one.
+    /// Begins to fetch the entry of the next key, whose line should be there by now, and the line of a later one.
     pub(crate) fn fetch(&self, [next, later]: [Option<&K>; 2]) {
         if let Some(later) = later {
             self.map.table.fetch_line(self.map.table.hash(later), &self.guard);

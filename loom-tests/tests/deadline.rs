@@ -63,8 +63,8 @@ fn deadline_keep_sweep() {
 #[test]
 fn deadline_move_move_onto_another() {
     bounded(|order| {
-        // Both meet the entry in a bucket that is ripe before it is due. In its next one there is another entry, which who
-        // looks ahead in the first must not take for a neighbour there.
+        // Both meet the entry in a bucket that is ripe before it is due, and look ahead of it. In its next one there is another
+        // entry, which must be published to who sees the link to it.
         let queue = queue(&[103]);
         let (one, two) = (Arc::clone(&queue), Arc::clone(&queue));
         let add_and_drain = move || {

@@ -11,7 +11,7 @@ use std::fmt;
 
 /// Bits of the status, below the count.
 const STATUS_BITS: u32 = 2;
-/// What can be counted: more than memory holds of anything.
+/// What can be counted: more than ever is, as one a nanosecond takes 146 years.
 const MOST: u64 = u64::MAX >> STATUS_BITS;
 
 /// See the module. All operations are lock-free, and looks wait-free.
@@ -138,6 +138,9 @@ impl Bound {
         loop {
             let before = Count::unpack(word);
             let after = decide(before)?.pack();
+            if after == word {
+                return Ok(before);
+            }
             // AcqRel: a change sees what was done before the one it follows, and shows what was done before it.
             match self.word.compare_exchange_weak(word, after, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return Ok(before),

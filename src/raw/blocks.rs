@@ -221,7 +221,7 @@ mod tests {
     fn blocks_of_a_size_serve_again_in_the_order_in_which_they_were_freed() {
         alone(|| {
             let blocks = [1, 2, 3].map(|number| put([number; 3]));
-            blocks.into_iter().for_each(|block| assert_ne!(free(block), [0_u64; 3]));
+            assert_eq!(blocks.map(free), [[1_u64; 3], [2; 3], [3; 3]]);
             let other = put([0_u64; 4]);
             assert!(blocks.iter().all(|block| block.addr() != other.addr()), "of another size");
             assert_eq!(put([4_u64; 2]).addr(), blocks[0].addr(), "of the same when rounded up");

@@ -52,7 +52,7 @@ impl<T> Link<T> {
     }
 
     /// Acquire: what was written before the pointer was published is seen through it. Pairs with
-    /// [`compare_exchange`](Self::compare_exchange).
+    /// [`compare_exchange`](Self::compare_exchange) and [`set`](Self::set).
     pub(crate) fn load(&self) -> Tagged<T> {
         Tagged(self.0.load(Ordering::Acquire))
     }

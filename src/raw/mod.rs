@@ -22,7 +22,8 @@
 //! 1. **Protected.** A block that was reachable at some moment of a guard's life is not freed during it: whoever
 //!    unlinks a block retires it afterwards, and reclamation waits for every guard that was there.
 //! 2. **Reached.** A pointer loaded under a guard from a reachable block, or from a block reached that way, leads to
-//!    a block that was reachable at some moment of the guard's life. Lines that have moved still point to entries that may
+//!    a block that was reachable at some moment of the guard's life. (The link of an item that is on no stack any more may lead
+//!    to an older one: `Stack::below` looks whether it is.) Lines that have moved still point to entries that may
 //!    have been removed since: those of lines that were not seen moved under the guard were there when it began, or later.
 //! 3. **Once.** A block is unlinked by exactly one successful compare-exchange, and whoever made it retires it.
 //! 4. **Low.** A pointer to an entry or a line has its upper 16 bits clear on the platforms whose slots use them; checked

@@ -7,7 +7,8 @@
 //! An item that was popped may be pushed onto *another* stack, never onto one it was on: that, and the epoch, is what
 //! makes the compare-exchange of [`Stack::pop`] safe from ABA.
 //!
-//! Ordering pair P2: `push` (Release) with `top` (Acquire): the item's fields (`docs/mutations.md` has its models).
+//! Ordering pair P2: `push` (Release) with `top` (Acquire): the item's fields; `Link::set` (Release) with `below` (Acquire):
+//! that the item was taken off the stack it was on (`docs/mutations.md` has its models).
 
 use super::cache;
 use super::epoch::{self, Guard};
@@ -93,13 +94,14 @@ impl<T> Stack<T> {
         [next, later].map(|item| item.map(|item| &item.value))
     }
 
-    /// The item below `item`, if that was on the stack under the guard, and `top` still is on top.
+    /// The item below `item`, which is `top` or was found below it, if `top` still is on top.
     fn below<'g>(&self, item: &'g Item<T>, top: &Item<T>, _guard: &'g Guard) -> Option<&'g Item<T>> {
         // Acquire, both: P2. A link to another stack is set after the item, and so `top`, was taken off this one.
         let next = item.next.load().ptr();
         if next.is_null() || !std::ptr::eq(self.head.load().ptr(), top) {
             return None;
         }
+        // Published: who pushed what is above it had seen it, and `top` was loaded with Acquire from a chain of exchanges.
         // SAFETY: of this stack, taken off after `top`, which the guard saw on it (invariant 1).
         Some(unsafe { epoch::deref(next) })
     }
@@ -136,5 +138,39 @@ impl<T> Drop for Stack<T> {
             unsafe { epoch::dealloc(curr) };
             curr = next;
         }
+    }
+}
+
+#[cfg(all(test, not(any(tollgate_loom, tollgate_shuttle))))]
+mod tests {
+    use super::*;
+
+    fn push(stack: &Stack<u64>, item: Loose<u64>) {
+        assert!(stack.push(item).is_ok());
+    }
+
+    #[test]
+    fn who_looks_ahead_sees_items_below_the_top() {
+        let (stack, guard) = (Stack::new(), epoch::pin());
+        (1..=6).for_each(|value| push(&stack, Loose::new(value)));
+        let mut seen = Vec::new();
+        while let Some(top) = stack.top(&guard) {
+            seen.push((top.value, stack.ahead(top, &guard).map(Option::<&u64>::copied)));
+            stack.pop(top).expect("nobody else takes it").discard(&guard);
+        }
+        let ahead = [[Some(4), Some(2)], [Some(3), Some(1)], [Some(2), None], [Some(1), None], [None; 2], [None; 2]];
+        assert!(seen.into_iter().eq((1..=6).rev().zip(ahead)));
+    }
+
+    #[test]
+    fn who_looks_ahead_of_an_item_that_was_taken_off_sees_nothing() {
+        let (first, second, guard) = (Stack::new(), Stack::new(), epoch::pin());
+        (1..=6).for_each(|value| push(&first, Loose::new(value)));
+        (11..=16).for_each(|value| push(&second, Loose::new(value)));
+        let top = first.top(&guard).expect("it was pushed");
+        let moved = first.pop(top).expect("nobody else takes it");
+        assert_eq!(first.ahead(top, &guard), [None; 2]);
+        push(&second, moved);
+        assert_eq!((first.ahead(top, &guard), second.ahead(top, &guard)), ([None; 2], [Some(&15), Some(&13)]));
     }
 }

@@ -9,8 +9,8 @@
 //!
 //! # Closing for an agent
 //!
-//! The sessions of an agent share a *roster*, which counts the active ones against the per-agent cap.
-//! [`close_for_agent`](SessionStore::close_for_agent) shuts that count: at that instant all of them are closed. Whoever
+//! The sessions of an agent share a *roster*, with a bound that counts the active ones.
+//! [`close_for_agent`](SessionStore::close_for_agent) shuts that bound: at that instant all of them are closed. Whoever
 //! meets a session of a closed roster shuts the session's meter before it answers, so that no session is seen closed
 //! and then admits a call that was on its way.
 //!
@@ -27,7 +27,7 @@
 //! # Memory
 //!
 //! A session takes about 500 bytes beside the strings of its request, in the map, its agent's roster and the deadline
-//! queue together; an agent with sessions about 800 more (resident memory, measured over 200,000 sessions).
+//! queue together; an agent with sessions about 400 more (resident memory, measured over 200,000 sessions).
 
 #![forbid(unsafe_code)]
 

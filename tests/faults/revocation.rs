@@ -24,7 +24,7 @@ fn world(fuse: &Fuse, when_full: WhenFull, full: bool) -> World {
         RevocationConfig::new().capacity(CAPACITY).grace(Duration::ZERO).max_token_life(Duration::from_secs(5_000));
     let set = RevocationSet::with_clock(config.when_full(when_full), fuse.watch(&clock)).unwrap();
     set.revoke(fuse.piece(1), at(2_000)).unwrap();
-    set.track(fuse.piece(20), fuse.piece(2), at(3_000)).unwrap();
+    set.track(fuse.piece(20), fuse.piece(2), at(4_000)).unwrap();
     set.track(fuse.piece(20), fuse.piece(3), at(4_000)).unwrap();
     set.track(fuse.piece(21), fuse.piece(4), at(4_000)).unwrap();
     set.revoke_principal(&fuse.piece(21)).unwrap();

@@ -154,9 +154,10 @@ pub(super) const STACK: Source = Source {
             what: "who looks ahead follows a link to another stack",
             find: "next.is_null() || «!std::ptr::eq(self.head.load().ptr(), top)»",
             with: "false",
-            fate: Fate::Survives(
+            fate: Fate::Fails(
                 &["deadline_move_move_onto_another"],
-                "who moved the item saw the other one on its stack under a guard; that sight would have to be so old that a third thread has taken it off and freed it since",
+                "who moved the item saw the other one under a guard; that sight would have to be so old that a third thread has taken it off and freed it since",
+                "who_looks_ahead_of_an_item_that_was_taken_off_sees_nothing",
             ),
         },
         Mutation {
