@@ -16,7 +16,8 @@
 //! # Memory
 //!
 //! Per entry, its key and value in an allocation of their own (in cache lines of its own if it fills two to eight of them
-//! exactly), and 14 to 28 bytes of slots, half as much again until all have moved; 192 bytes for each shard of an empty map.
+//! exactly), and 14 to 28 bytes of slots, half as much again until all have moved, and an eighth more with a filter; 192 bytes
+//! for each shard of an empty map.
 //! What is removed can be freed when every thread that was pinned then has unpinned, and is by one of the operations that
 //! follow, or by [`Pinned::flush`]. As a rule each of them drops about as many values as it removes; the last few hundred that
 //! a thread removed may wait until it does something on any map again, or ends. Of blocks up to 520 bytes each thread keeps
@@ -43,7 +44,7 @@ use std::fmt;
 use std::hash::{BuildHasher, Hash};
 
 /// Shards of a map unless told otherwise: enough that two writers seldom count in the same one.
-const SHARDS: usize = if MODEL { 4 } else { 16 };
+pub(crate) const SHARDS: usize = if MODEL { 4 } else { 16 };
 
 /// A sharded, lock-free hash map.
 ///
@@ -122,7 +123,26 @@ where
     /// stays small.
     #[must_use]
     pub fn with_shards_and_hasher(shards: usize, hasher: S) -> Self {
-        Self { table: Table::new(shards, hasher) }
+        Self { table: Table::new(shards, false, hasher) }
+    }
+
+    /// As [`with_shards_and_hasher`](Self::with_shards_and_hasher), for a map that is asked mostly for what it does not have,
+    /// as a deny list is.
+    ///
+    /// A Bloom filter for each three or four entries, of eight bytes, is asked before anything else is read, and most
+    /// lookups of an absent key end there. Those of others cost a little more, and so do inserts.
+    ///
+    /// ```
+    /// use tollgate::hash::RandomState;
+    /// use tollgate::map::ShardedMap;
+    ///
+    /// let denied = ShardedMap::with_filter(16, RandomState::new());
+    /// denied.insert("mallory", "stolen key");
+    /// assert!(!denied.contains_key("alice") && denied.contains_key("mallory"));
+    /// ```
+    #[must_use]
+    pub fn with_filter(shards: usize, hasher: S) -> Self {
+        Self { table: Table::new(shards, true, hasher) }
     }
 
     /// Pins this thread, for operations that borrow. Lock-free: now and then a pin, or its end, frees what was removed.

@@ -11,14 +11,15 @@ use tollgate::budget::Status;
 use tollgate::hash::RandomState;
 use tollgate::map::ShardedMap;
 
-/// `ShardedMap` against a `HashMap`, with keys that collide and without.
+/// `ShardedMap` against a `HashMap`, with keys that collide and without, and a filter or none.
 pub fn map(data: &[u8]) {
     let decode = |input: &mut Unstructured<'_>| {
-        Ok((input.arbitrary()?, input.int_in_range(0..=19_usize)?, sequence(input, map_op)?))
+        Ok((input.arbitrary()?, input.arbitrary()?, input.int_in_range(0..=19_usize)?, sequence(input, map_op)?))
     };
-    check(data, decode, |(collide, shards, ops): (bool, _, _)| match collide {
-        true => map_model::agrees(&ShardedMap::with_shards_and_hasher(shards, ModThree), ops),
-        false => map_model::agrees(&ShardedMap::with_shards_and_hasher(shards, RandomState::new()), ops),
+    check(data, decode, |(collide, filter, shards, ops): (bool, bool, _, _)| match (collide, filter) {
+        (true, _) => map_model::agrees(&ShardedMap::with_shards_and_hasher(shards, ModThree), ops),
+        (false, true) => map_model::agrees(&ShardedMap::with_filter(shards, RandomState::new()), ops),
+        (false, false) => map_model::agrees(&ShardedMap::with_shards_and_hasher(shards, RandomState::new()), ops),
     });
 }
 

@@ -101,7 +101,7 @@ impl<K: Send + Sync + 'static> DeadlineQueue<K> {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            buckets: Table::new(1, random_state()),
+            buckets: Table::new(1, false, random_state()),
             high_water: CachePadded::new(AtomicU64::new(0)),
             dropped_through: AtomicU64::new(0),
             era: AtomicU64::new(0),

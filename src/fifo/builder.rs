@@ -63,7 +63,7 @@ where
         let max_bytes = self.max_bytes.map(|max| positive("max_bytes", max)).transpose()?;
         let counter = || CachePadded::new(AtomicU64::new(0));
         Ok(FifoMap {
-            table: Table::new(SHARDS, self.hasher),
+            table: Table::new(SHARDS, false, self.hasher),
             order: Order::new(),
             weigher: self.weigher,
             listener: self.listener,

@@ -38,6 +38,7 @@
 //! The models that break without them: `docs/mutations.md`.
 
 use super::epoch::{self, Guard};
+use super::filter::Filter;
 use super::word::{Turn, Word};
 use crate::sync::{AtomicPtr, AtomicU64, MODEL, Ordering};
 use std::ptr;
@@ -504,15 +505,25 @@ impl<N> Taken<'_, N> {
 }
 
 impl<N> Open<'_, N> {
-    /// Fills the slot. False if that, or anything else in this line, was inserted before.
-    pub(super) fn insert(&self, node: *mut N, tag: usize) -> bool {
+    /// Fills the slot, and keeps the line's filter. False if that, or anything else in this line, was inserted before.
+    pub(super) fn insert(&self, node: *mut N, tag: usize, filter: Option<&Filter>, guard: &Guard) -> bool {
+        let due = filter.filter(|filter| filter.announce(tag));
         // Release: P1.
         let (from, to) = (self.word.0, Word::entry(node, tag).0);
         let done = self.slot.compare_exchange(from, to, Ordering::Release, Ordering::Relaxed).is_ok();
+        if let Some(filter) = due.filter(|_| done) {
+            filter.renew(|| self.has_turn().then(|| self.head.words(guard).map(Word::tag)));
+        }
         if let Some(next) = self.next.filter(|_| done) {
             self.head.pass(self.turn, next);
         }
         done
+    }
+
+    /// Whether the turn still is with this slot. If so, no other one of the line was filled since it came here.
+    fn has_turn(&self) -> bool {
+        // Relaxed: this turn was read with Acquire before, and of those who went by a later one, a filter tells (P13).
+        Turn(self.head.turn.load(Ordering::Relaxed)) == self.turn
     }
 }
 
@@ -559,7 +570,7 @@ mod tests {
             Ok(Spot::Open(open)) => open,
             _ => panic!("neither frozen, nor there, nor full"),
         };
-        let insert = |key: u64| open(key).insert(nodes[key as usize], tag);
+        let insert = |key: u64| open(key).insert(nodes[key as usize], tag, None, &guard);
         assert!(insert(0) && insert(1));
         let late = find(1);
         assert!(find(1).remove() && insert(2));
@@ -569,7 +580,7 @@ mod tests {
         assert!(find(0).remove());
         assert!(!late.remove());
         assert!(insert(3));
-        assert!(!first.insert(nodes[4], tag), "a key is there twice");
+        assert!(!first.insert(nodes[4], tag, None, &guard), "a key is there twice");
         for node in nodes {
             // SAFETY: shared with this thread alone (invariant 6).
             unsafe { epoch::dealloc(node) }

@@ -1,6 +1,7 @@
 //! The lines of a shard: an array that doubles, by another one that takes its place (`raw::table`).
 
 use super::epoch::{self, Guard};
+use super::filter::Filter;
 use super::line::{Line, SLOTS};
 use super::node::Node;
 use crate::sync::{AtomicPtr, AtomicU64, Counter, MODEL, Ordering};
@@ -16,10 +17,13 @@ const WELL_FILLED: usize = 64;
 const MANY_CHAINS: usize = 25;
 /// Of a shard's lines, this share have to be found full between two looks at how well filled they are.
 const SHARE: u64 = 64;
+const TOO_MANY: &str = "lines that memory can hold";
 
 /// The lines of a shard.
 pub(super) struct Lines<K, V> {
     first: *mut Line<Node<K, V>>,
+    /// One for each line, or null.
+    filters: *mut Filter,
     /// A power of two.
     pub(super) len: usize,
     memory: *mut u8,
@@ -33,14 +37,17 @@ pub(super) struct Lines<K, V> {
 
 impl<K, V> Lines<K, V> {
     /// With room to align the first line: zeroes that are aligned would have to be written.
-    fn layout(len: usize) -> Layout {
-        let bytes = (len + 1).checked_mul(size_of::<Line<Node<K, V>>>()).expect("lines that memory can hold");
-        Layout::from_size_align(bytes, align_of::<u64>()).expect("lines that memory can hold")
+    fn layout(len: usize, is_filtered: bool) -> Layout {
+        const { assert!(align_of::<Filter>() <= align_of::<u64>() && align_of::<u64>() <= align_of::<Line<Node<K, V>>>()) };
+        let filter = if is_filtered { size_of::<Filter>() } else { 0 };
+        let bytes = len.checked_mul(size_of::<Line<Node<K, V>>>() + filter);
+        let bytes = bytes.and_then(|bytes| bytes.checked_add(size_of::<Line<Node<K, V>>>())).expect(TOO_MANY);
+        Layout::from_size_align(bytes, align_of::<u64>()).expect(TOO_MANY)
     }
 
-    /// Unsettled lines.
-    pub(super) fn unsettled(len: usize, prev: *mut Self) -> Self {
-        let layout = Self::layout(len);
+    /// Unsettled lines, with filters that exclude nothing if there are to be any.
+    pub(super) fn unsettled(len: usize, is_filtered: bool, prev: *mut Self) -> Self {
+        let layout = Self::layout(len, is_filtered);
         // SAFETY: the layout is not empty.
         let memory = unsafe { alloc_zeroed(layout) };
         if memory.is_null() {
@@ -49,22 +56,48 @@ impl<K, V> Lines<K, V> {
         let skip = memory.align_offset(align_of::<Line<Node<K, V>>>());
         // SAFETY: there is one line more than is used, so that the first one can be aligned.
         let first = unsafe { memory.add(skip) }.cast::<Line<Node<K, V>>>();
-        // Zeroes are unsettled lines, but not the model checker's.
-        let by_hand = if MODEL { len } else { 0 };
-        for at in 0..by_hand {
-            // SAFETY: `at` is within the allocation.
-            let line = unsafe { first.add(at) };
-            // SAFETY: aligned, and ours.
-            unsafe { line.write(Line::unsettled()) };
+        // SAFETY: behind the lines, within the allocation or at its end.
+        let behind = unsafe { first.add(len) }.cast::<Filter>();
+        let filters = if is_filtered { behind } else { ptr::null_mut() };
+        let (moved, full) = (AtomicU64::new(0), Counter::default());
+        let this = Self { first, filters, len, memory, prev: AtomicPtr::new(prev), moved, full };
+        // Zeroes are unsettled lines and filters that exclude nothing, but not the model checker's.
+        if MODEL {
+            for at in 0..len {
+                let (line, filter) = this.places(at);
+                // SAFETY: aligned, and ours.
+                unsafe { line.write(Line::unsettled()) };
+                if let Some(filter) = filter {
+                    // SAFETY: as above.
+                    unsafe { filter.write(Filter::unknown()) };
+                }
+            }
         }
-        Self { first, len, memory, prev: AtomicPtr::new(prev), moved: AtomicU64::new(0), full: Counter::default() }
+        this
+    }
+
+    /// Where a line and its filter are.
+    fn places(&self, at: usize) -> (*mut Line<Node<K, V>>, Option<*mut Filter>) {
+        assert!(at < self.len);
+        // SAFETY: below `len`.
+        let line = unsafe { self.first.add(at) };
+        // SAFETY: as above.
+        (line, self.is_filtered().then(|| unsafe { self.filters.add(at) }))
+    }
+
+    #[inline]
+    pub(super) fn is_filtered(&self) -> bool {
+        !self.filters.is_null()
     }
 
     /// Lines without entries.
-    pub(super) fn empty(len: usize) -> Self {
-        let this = Self::unsettled(len, ptr::null_mut());
-        for line in this.all() {
+    pub(super) fn empty(len: usize, is_filtered: bool) -> Self {
+        let this = Self::unsettled(len, is_filtered, ptr::null_mut());
+        for (at, line) in (0..).zip(this.all()) {
             line.fill(iter::empty());
+            if let Some(filter) = this.filter(at) {
+                filter.open(iter::empty());
+            }
             line.settle();
         }
         this
@@ -82,6 +115,19 @@ impl<K, V> Lines<K, V> {
         let line = unsafe { self.first.add(at) };
         // SAFETY: allocated with this array, for as long as it lives.
         unsafe { &*line }
+    }
+
+    /// What the line of this hash does not have, if filters say so here.
+    #[inline]
+    pub(super) fn filter(&self, hash: u64) -> Option<&Filter> {
+        if !self.is_filtered() {
+            return None;
+        }
+        let at = hash as usize & (self.len - 1);
+        // SAFETY: there are `len` filters, and `at` is below that, as a power of two's mask says.
+        let filter = unsafe { self.filters.add(at) };
+        // SAFETY: allocated with this array, for as long as it lives.
+        Some(unsafe { &*filter })
     }
 
     /// The lines before, if some of them may not have moved.
@@ -117,12 +163,15 @@ impl<K, V> Drop for Lines<K, V> {
     /// Frees the lines, and no nodes.
     fn drop(&mut self) {
         for at in 0..self.len {
-            // SAFETY: as in `line`.
-            let line = unsafe { self.first.add(at) };
+            let (line, filter) = self.places(at);
             // SAFETY: access is exclusive (invariant 6).
             unsafe { line.drop_in_place() };
+            if let Some(filter) = filter {
+                // SAFETY: as above.
+                unsafe { filter.drop_in_place() };
+            }
         }
         // SAFETY: allocated with this layout.
-        unsafe { dealloc(self.memory, Self::layout(self.len)) }
+        unsafe { dealloc(self.memory, Self::layout(self.len, self.is_filtered())) }
     }
 }

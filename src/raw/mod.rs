@@ -7,6 +7,7 @@
 //! | [`blocks`] | memory for what is reclaimed soon: what a thread frees, it uses again |
 //! | [`cache`] | hints: what is read soon is fetched while something else is done |
 //! | [`link`] | an atomic pointer with tag bits |
+//! | [`filter`](mod@filter) | what a bucket of a hash table surely does not have: a Bloom filter |
 //! | [`line`](mod@line) | a bucket of a hash table: a cache line of tagged pointers to entries |
 //! | [`lines`](mod@lines) | those of a shard, in an array that doubles |
 //! | [`node`] | an entry, and who owns it until it is published |
@@ -37,6 +38,7 @@ mod backlog;
 mod blocks;
 mod cache;
 pub(crate) mod epoch;
+mod filter;
 #[cfg(any(tollgate_shuttle, all(tollgate_loom, not(crossbeam_loom))))]
 mod ideal;
 pub(crate) mod line;

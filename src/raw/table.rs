@@ -1,7 +1,7 @@
 //! A sharded hash table of [lines](super::line) that grows without stopping anybody.
 //!
 //! Each shard is an array of lines; the low bits of the hash choose the line, the top ones the shard. A lookup is one read
-//! of a line and one of the entry.
+//! of a line and one of the entry. A table of lines that have [filters](super::filter) asks those first.
 //!
 //! # Growth
 //!
@@ -10,8 +10,8 @@
 //! old one behind it. Line `b` then splits into `b` and `b + old length`, which get entries from nowhere else:
 //!
 //! 1. every slot of the old line is frozen, in whatever state it is;
-//! 2. the two new lines are filled with its entries, each slot from 0 by compare-exchange. What goes where follows from
-//!    the frozen line alone, so all helpers write the same, and a late one finds no zero to write to;
+//! 2. the two new lines, and their filters, are filled with its entries, each slot from 0 by compare-exchange. What goes
+//!    where follows from the frozen line alone, so all helpers write the same, and a late one finds no zero to write to;
 //! 3. the old line is said to have moved, then the new ones are settled, and open to writers.
 //!
 //! A writer settles the line that it comes to, and an insert a few more. A reader that meets an unsettled line writes
@@ -22,10 +22,11 @@
 
 use super::cache;
 use super::epoch::{self, Guard};
+use super::filter::Filter;
 use super::line::{Frozen, Line, Open, Spot, Taken};
 use super::lines::Lines;
 use super::node::{Node, Owned};
-use super::word::tag_of;
+use super::word::{Word, tag_of};
 use crate::sync::{AtomicPtr, MODEL, Ordering};
 use std::hash::{BuildHasher, Hash};
 use std::marker::PhantomData;
@@ -71,14 +72,15 @@ pub(crate) enum Place<'g, K, V> {
 /// The place for an entry that is not there.
 pub(crate) struct Vacant<'g, K, V> {
     open: Open<'g, Node<K, V>>,
+    filter: Option<&'g Filter>,
     hash: u64,
 }
 
 impl<K, V, S> Table<K, V, S> {
-    /// `shards` is rounded up to a power of two.
-    pub(crate) fn new(shards: usize, hasher: S) -> Self {
+    /// `shards` is rounded up to a power of two. With filters, lookups of what is not there are cheap, and others cost more.
+    pub(crate) fn new(shards: usize, is_filtered: bool, hasher: S) -> Self {
         let count = shards.clamp(1, 1 << SHARD_BITS).next_power_of_two();
-        let shard = || AtomicPtr::new(epoch::alloc(Lines::empty(1)));
+        let shard = || AtomicPtr::new(epoch::alloc(Lines::empty(1, is_filtered)));
         let shards = (0..count).map(|_| shard()).collect();
         Self { shards, mask: count - 1, hasher, _entries: PhantomData }
     }
@@ -105,7 +107,11 @@ impl<K, V, S> Table<K, V, S> {
         guard: &'g Guard,
         is: impl Fn(&K, &V) -> bool,
     ) -> Option<&'g Node<K, V>> {
-        let line = self.lines(self.shard(hash), guard).line(hash);
+        let lines = self.lines(self.shard(hash), guard);
+        if lines.filter(hash).is_some_and(|filter| filter.excludes(tag_of(hash))) {
+            return None;
+        }
+        let line = lines.line(hash);
         if !line.is_settled() {
             return self.get_among_alike(hash, guard, is);
         }
@@ -217,12 +223,16 @@ impl<K: Hash, V, S: BuildHasher> Table<K, V, S> {
     pub(crate) fn seek<'g>(&'g self, hash: u64, guard: &'g Guard, is: impl Fn(&K, &V) -> bool) -> Place<'g, K, V> {
         loop {
             let (lines, line) = self.settled(hash, guard);
+            if let Some(filter) = lines.filter(hash) {
+                // Needed soon, if an insert follows.
+                cache::fetch(filter);
+            }
             // SAFETY: of the shard's lines (invariant 1), and settled.
             match unsafe { line.seek(tag_of(hash), guard, |node| is(&node.key, &node.value)) } {
                 Ok(Spot::Taken(taken)) => return Place::Found(Found(taken)),
                 Ok(Spot::Open(open)) => {
                     self.help(lines, guard);
-                    return Place::Vacant(Vacant { open, hash });
+                    return Place::Vacant(Vacant { open, filter: lines.filter(hash), hash });
                 }
                 Ok(Spot::Full(last, word)) => {
                     if lines.prev(guard).is_some() || !lines.well_filled(hash) || !self.grow(lines, hash) {
@@ -244,7 +254,7 @@ impl<K: Hash, V, S: BuildHasher> Table<K, V, S> {
         if !ptr::eq(old, lines) {
             return true;
         }
-        let new = epoch::alloc(Lines::unsettled(lines.len * 2, old));
+        let new = epoch::alloc(Lines::unsettled(lines.len * 2, lines.is_filtered(), old));
         // Release: P10. On failure, another thread has grown it.
         if self.shard(hash).compare_exchange(old, new, Ordering::Release, Ordering::Relaxed).is_err() {
             // SAFETY: never published (invariant 6).
@@ -266,6 +276,11 @@ impl<K: Hash, V, S: BuildHasher> Table<K, V, S> {
             // SAFETY: not moved under this guard, so the new lines were not open to removals before it (invariant 1).
             let entries = unsafe { old.freeze(guard, goes_up) };
             let half = |upper| entries.iter().filter(move |word| word.goes_up() == upper).map(|word| word.thawed());
+            for (hash, upper) in [(at, false), (at | bit, true)] {
+                if let Some(filter) = lines.filter(hash) {
+                    filter.open(half(upper).map(Word::tag));
+                }
+            }
             low.fill(half(false));
             high.fill(half(true));
             old.set_moved();
@@ -350,8 +365,8 @@ impl<'g, K, V> Found<'g, K, V> {
 
 impl<'g, K, V> Vacant<'g, K, V> {
     /// Inserts `node`; gives it back if anything else was inserted there first.
-    pub(crate) fn insert(self, node: Owned<K, V>, _guard: &'g Guard) -> Result<&'g Node<K, V>, Owned<K, V>> {
-        if !self.open.insert(node.0, tag_of(self.hash)) {
+    pub(crate) fn insert(self, node: Owned<K, V>, guard: &'g Guard) -> Result<&'g Node<K, V>, Owned<K, V>> {
+        if !self.open.insert(node.0, tag_of(self.hash), self.filter, guard) {
             return Err(node);
         }
         // SAFETY: published under the guard (invariant 1).
@@ -427,7 +442,7 @@ mod tests {
 
     #[test]
     fn a_table_grows_with_its_entries_and_keeps_each() {
-        let (table, guard) = (Table::new(1, Same(0)), epoch::pin());
+        let (table, guard) = (Table::new(1, false, Same(0)), epoch::pin());
         for key in 0..10_000 {
             insert(&table, key, &guard);
             assert!((0..=key).rev().take(50).all(|key| table.get(key, &guard, |&other, _| other == key).is_some()));
@@ -440,7 +455,7 @@ mod tests {
 
     #[test]
     fn a_line_that_can_take_no_more_says_so_before_it_takes_an_entry() {
-        let (table, guard, mut inserted) = (Table::new(1, Same(0)), epoch::pin(), 0);
+        let (table, guard, mut inserted) = (Table::new(1, false, Same(0)), epoch::pin(), 0);
         let fill = AssertUnwindSafe(|| {
             for key in 0.. {
                 insert(&table, key << 32, &guard);
@@ -453,7 +468,7 @@ mod tests {
 
     #[test]
     fn one_line_that_is_full_does_not_grow_the_table() {
-        let (table, guard) = (Table::new(1, Same(0)), epoch::pin());
+        let (table, guard) = (Table::new(1, false, Same(0)), epoch::pin());
         // The same line at any size that these would ask for.
         let keys = || (0..1_000).map(|i: u64| i << 20);
         keys().for_each(|key| insert(&table, key, &guard));
@@ -467,7 +482,7 @@ mod tests {
 
     #[test]
     fn entries_that_come_and_go_do_not_grow_the_table() {
-        let (table, guard) = (Table::new(1, Same(0)), epoch::pin());
+        let (table, guard) = (Table::new(1, false, Same(0)), epoch::pin());
         for key in 0..100_000 {
             insert(&table, key, &guard);
             if let Some(old) = key.checked_sub(100) {
@@ -485,10 +500,40 @@ mod tests {
         number ^ (number >> 27)
     }
 
+    /// Of keys that are not there, those that the filters exclude, in a hundred.
+    fn excluded(table: &Table<u64, u64, Same>, guard: &Guard) -> usize {
+        let absent = (1 << 40..).map(scattered).take(10_000);
+        let lines = table.lines(&table.shards[0], guard);
+        absent.filter(|&key| lines.filter(key).is_some_and(|filter| filter.excludes(tag_of(key)))).count() / 100
+    }
+
+    #[test]
+    fn filters_exclude_most_of_what_is_not_there_and_nothing_that_is() {
+        const LIVE: u64 = 10_000;
+        let (table, guard) = (Table::new(1, true, Same(0)), epoch::pin());
+        let there = |key: u64| table.get(key, &guard, |&other, _| other == key).is_some();
+        for number in 0..LIVE {
+            insert(&table, scattered(number), &guard);
+            assert!((0..=number).rev().take(50).map(scattered).all(there));
+        }
+        let filled = excluded(&table, &guard);
+        for number in LIVE..10 * LIVE {
+            let old = scattered(number - LIVE);
+            assert!(table.find(old, &guard, |&other, _| other == old).is_some_and(|found| found.remove(&guard)));
+            assert!(!there(old));
+            insert(&table, scattered(number), &guard);
+            assert!((number + 1 - LIVE..=number).rev().take(50).map(scattered).all(there));
+        }
+        assert!((9 * LIVE..10 * LIVE).map(scattered).all(there));
+        let exchanged = excluded(&table, &guard);
+        assert!(filled >= 85 && exchanged >= 75, "{filled} % at first, {exchanged} % later");
+        assert_eq!(excluded(&Table::new(1, false, Same(0)), &guard), 0, "a table without filters has some");
+    }
+
     #[test]
     fn lines_do_not_all_go_on_to_another_when_entries_come_and_go() {
         const LIVE: u64 = 9_000;
-        let (table, guard) = (Table::new(1, Same(0)), epoch::pin());
+        let (table, guard) = (Table::new(1, false, Same(0)), epoch::pin());
         for number in 0..20 * LIVE {
             insert(&table, scattered(number), &guard);
             if let Some(old) = number.checked_sub(LIVE).map(scattered) {

@@ -50,6 +50,7 @@ use crate::budget::Bound;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::deadline::DeadlineQueue;
 use crate::error::ConfigError;
+use crate::hash::random_state;
 use crate::map::{self, ShardedMap};
 use crate::sync::Counter;
 use shared::{Entry, Shared};
@@ -108,8 +109,8 @@ impl<T: Id, P: Id, C: Clock> RevocationSet<T, P, C> {
     pub fn with_clock(config: RevocationConfig, clock: C) -> Result<Self, ConfigError> {
         let config = config.validated()?;
         let shared = Shared {
-            tokens: ShardedMap::new(),
-            principals: ShardedMap::new(),
+            tokens: ShardedMap::with_filter(map::SHARDS, random_state()),
+            principals: ShardedMap::with_filter(map::SHARDS, random_state()),
             queue: DeadlineQueue::new(),
             room: Bound::new(config.capacity),
             cutoff_room: Bound::new(config.capacity),

@@ -17,12 +17,14 @@ const COUNTERS: u64 = 5;
 const SEAL: u64 = 0x5ea1_5ea1_5ea1_5ea1;
 
 pub(crate) fn round(round: &Round) -> Checked<u64> {
-    let shards = round.pick(4, &[1, 2, 16]);
-    match round.number % 4 {
+    let shards = round.pick(6, &[1, 2, 16]);
+    match round.number % 6 {
         0 => churn(round, ShardedMap::with_shards_and_hasher(shards, RandomState::new())),
         1 => churn(round, ShardedMap::with_shards_and_hasher(shards, Thirds)),
-        2 => count(round, ShardedMap::with_shards_and_hasher(shards, RandomState::new())),
-        _ => count(round, ShardedMap::with_shards_and_hasher(shards, Thirds)),
+        2 => churn(round, ShardedMap::with_filter(shards, RandomState::new())),
+        3 => count(round, ShardedMap::with_shards_and_hasher(shards, RandomState::new())),
+        4 => count(round, ShardedMap::with_shards_and_hasher(shards, Thirds)),
+        _ => count(round, ShardedMap::with_filter(shards, RandomState::new())),
     }
 }
 

@@ -30,7 +30,7 @@ const TABLE: &[Row] = &[
     ("clock.rs", &["saturating_since", "new", "set", "advance"], timestamps),
     ("budget/mod.rs", &["new", "with_rate", "admit", "refund", "spent_at"], meters),
     ("deadline/mod.rs", &["add", "sweep", "advance"], deadlines),
-    ("map.rs", &["with_shards_and_hasher"], maps),
+    ("map.rs", &["with_shards_and_hasher", "with_filter"], maps),
     ("fifo/mod.rs", &["builder"], fifos),
     ("fifo/builder.rs", &["max_bytes"], fifos),
     ("fifo/evict.rs", &["evict_while"], fifos),
@@ -187,9 +187,11 @@ fn deadlines() {
 
 fn maps() {
     for shards in [0, 1, 3, usize::MAX - 1, usize::MAX] {
-        let map = ShardedMap::with_shards_and_hasher(shards, RandomState::with_seeds(1, 2, 3, 4));
-        (0..100).for_each(|key| assert_eq!(map.insert(key, key), None));
-        assert_eq!(map.len(), 100);
+        for new in [ShardedMap::with_shards_and_hasher, ShardedMap::with_filter] {
+            let map = new(shards, RandomState::with_seeds(1, 2, 3, 4));
+            (0..100).for_each(|key| assert_eq!(map.insert(key, key), None));
+            assert_eq!(map.len(), 100);
+        }
     }
 }
 

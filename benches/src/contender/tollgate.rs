@@ -6,7 +6,7 @@ use crate::workload::fifo::{self, Capped, CappedInsert, Payload};
 use crate::workload::map::{self, Fill, Get, Key, PER_PIN, Put, Store};
 use crate::workload::revocation::{self, Check, Revocations};
 use crate::workload::session::{self, Admission, Admit, Call, HOUR, Limits, MINUTE, TOOLS};
-use crate::workload::{Entrant, MemoryEntrant, Role, SweepingEntrant};
+use crate::workload::{Entrant, MemoryEntrant, Role, SweepingEntrant, Workload};
 use std::time::Duration;
 use tollgate::clock::Timestamp;
 use tollgate::fifo::FifoMap;
@@ -18,6 +18,8 @@ use uuid::Uuid;
 const NAME: &str = "tollgate";
 /// Entries that a sweep looks at in one call.
 const SWEPT_AT_ONCE: usize = 1_024;
+/// Shards of a map, as many as one has by default.
+const SHARDS: usize = 16;
 
 impl<K: Key> Store<K> for ShardedMap<K, u64, Hasher> {
     type Pin<'a> = Pinned<'a, K, u64, Hasher>;
@@ -53,10 +55,36 @@ impl<K: Key> Put<K> for Pinned<'_, K, u64, Hasher> {
     }
 }
 
-/// In the workloads of maps.
+/// A map with a filter.
+struct Filtered<K>(ShardedMap<K, u64, Hasher>);
+
+impl<K: Key> Store<K> for Filtered<K> {
+    type Pin<'a> = Pinned<'a, K, u64, Hasher>;
+
+    const PER_PIN: u64 = PER_PIN;
+
+    fn filled(fill: Fill) -> Self {
+        let map = ShardedMap::with_filter(SHARDS, Hasher::new());
+        for key in fill.all() {
+            map.insert(key, 1);
+        }
+        Self(map)
+    }
+
+    fn pin(&self, _thread: usize) -> Self::Pin<'_> {
+        self.0.pin()
+    }
+}
+
+/// In the workloads of maps, with a filter and without. Its documentation recommends one for keys that are not there as a rule.
 #[must_use]
 pub fn maps() -> Vec<Entrant> {
-    map::enter::<ShardedMap<u128, u64, Hasher>>(NAME, versions::of(NAME), Role::Tollgate)
+    let recommended = |workload: &Workload| workload.id == map::GET_MISS.id;
+    let role = |is_recommended| if is_recommended { Role::Tollgate } else { Role::Variant };
+    let version = versions::of(NAME);
+    let plain = map::enter_as::<ShardedMap<u128, u64, Hasher>>(NAME, version, |one| role(!recommended(one)));
+    let filtered = map::enter_as::<Filtered<u128>>("tollgate with_filter", version, |one| role(recommended(one)));
+    [plain, filtered].into_iter().flatten().collect()
 }
 
 /// Its map's memory.

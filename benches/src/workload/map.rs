@@ -275,16 +275,29 @@ where
     Box::new(Churn { store: S::filled(fill), cursors: Cursors::new(threads), part: fill.part(), key: PhantomData })
 }
 
-/// A map in the four workloads of maps.
+/// A map in the four workloads of maps, in the same role in all.
 #[must_use]
 pub fn enter<S>(name: &'static str, version: &'static str, role: Role) -> Vec<Entrant>
 where
     S: Store<u128>,
     for<'a> S::Pin<'a>: Get<u128> + Put<u128>,
 {
-    let max_threads = if role == Role::Floor { 1 } else { usize::MAX };
-    let lacks = if role == Role::Floor { String::new } else { lacks::<S> };
-    let entrant = |workload, make| Entrant { workload, name, version, role, max_threads, make, lacks };
+    enter_as::<S>(name, version, |_| role)
+}
+
+/// A map in the four workloads of maps.
+#[must_use]
+pub fn enter_as<S>(name: &'static str, version: &'static str, role: impl Fn(&Workload) -> Role) -> Vec<Entrant>
+where
+    S: Store<u128>,
+    for<'a> S::Pin<'a>: Get<u128> + Put<u128>,
+{
+    let entrant = |workload, make| {
+        let role = role(workload);
+        let max_threads = if role == Role::Floor { 1 } else { usize::MAX };
+        let lacks = if role == Role::Floor { String::new } else { lacks::<S> };
+        Entrant { workload, name, version, role, max_threads, make, lacks }
+    };
     vec![
         entrant(&GET_HIT, |threads| get_hit::<S>(LIVE, threads)),
         entrant(&GET_MISS, |threads| get_miss::<S>(LIVE, threads)),

@@ -35,6 +35,8 @@ pub trait Job: Send + Sync {
 pub enum Role {
     /// The crate that this is about.
     Tollgate,
+    /// The same crate, made in another way than its documentation recommends for this; shown, and not judged.
+    Variant,
     /// Does the same.
     Peer,
     /// Means to do the same to the letter (a FIFO map that evicts the oldest).

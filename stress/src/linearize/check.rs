@@ -11,7 +11,7 @@ use std::hash::Hash;
 /// Threads that a history may have.
 pub(super) const MAX_THREADS: usize = 8;
 /// Steps of the search before it gives up on a history.
-const PATIENCE: u64 = 500_000;
+const PATIENCE: u64 = 4_000_000;
 
 /// A sequential model: what a structure is between two steps.
 pub(super) trait Model: Clone + Eq + Hash + Debug {

@@ -123,7 +123,8 @@ impl Subject for Map {
 
     fn new(rng: &mut Rng) -> Checked<Self> {
         // One shard, which begins with a single line and grows in every window.
-        Ok(Self(ShardedMap::with_shards_and_hasher(1, hasher(rng))))
+        let new = if rng.bool() { ShardedMap::with_filter } else { ShardedMap::with_shards_and_hasher };
+        Ok(Self(new(1, hasher(rng))))
     }
 
     fn start(&self) -> Value {

@@ -90,6 +90,7 @@ pub(crate) fn role_name<S: Serializer>(role: &Role, serializer: S) -> Result<S::
 pub(crate) fn word(role: Role) -> &'static str {
     match role {
         Role::Tollgate => "tollgate",
+        Role::Variant => "variant",
         Role::Peer => "peer",
         Role::ExactPeer => "exact peer",
         Role::InexactPeer => "inexact peer",

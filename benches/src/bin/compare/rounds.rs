@@ -95,7 +95,7 @@ impl Line {
 
 /// The rate of the fastest that is compared; of the fastest of all if only others run.
 fn fastest(lines: &[Line]) -> f64 {
-    let is_beside = |line: &Line| matches!(line.series.role, Role::Floor | Role::Limit | Role::Part);
+    let is_beside = |line: &Line| matches!(line.series.role, Role::Variant | Role::Floor | Role::Limit | Role::Part);
     let of = |with_all: bool| {
         let rates = lines.iter().filter(|line| line.counts() && (with_all || !is_beside(line))).map(|line| line.rate);
         rates.fold(0.0, f64::max)

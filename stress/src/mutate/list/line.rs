@@ -259,5 +259,19 @@ pub(super) const LINE: Source = Source {
             with: "Ordering::Relaxed",
             fate: Fate::Breaks(&["map_insert_get"]),
         },
+        Mutation {
+            id: "line-renew-early",
+            what: "a filter is renewed before the turn's slot is filled",
+            find: "let done = «self.slot.compare_exchange(from, to, Ordering::Release, Ordering::Relaxed).is_ok()»;",
+            with: "due.is_none_or(|filter| {\n            filter.renew(|| self.has_turn().then(|| self.head.words(guard).map(Word::tag)));\n            true\n        }) && self.slot.compare_exchange(from, to, Ordering::Release, Ordering::Relaxed).is_ok()",
+            fate: Fate::Breaks(&["filter_insert_insert_of_one_key_get"]),
+        },
+        Mutation {
+            id: "line-renew-any-turn",
+            what: "a filter is renewed by one who does not have the turn any more",
+            find: "filter.renew(|| «self.has_turn()».then(",
+            with: "true",
+            fate: Fate::Breaks(&["filter_insert_insert_of_two_keys_get"]),
+        },
     ],
 };

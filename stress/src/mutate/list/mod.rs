@@ -3,6 +3,7 @@
 //! A mutation is found by text, so that the list goes with the source: text that is not there exactly once, or an ordering
 //! that no mutation weakens, fails the check.
 
+mod filter;
 mod gates;
 mod line;
 mod primitives;
@@ -42,6 +43,7 @@ pub(super) enum Fate {
 /// All of them.
 pub(super) const SOURCES: &[Source] = &[
     line::LINE,
+    filter::FILTER,
     raw::LINES,
     raw::TABLE,
     raw::LINK,
