@@ -17,7 +17,8 @@ pub fn map(data: &[u8]) {
         Ok((input.arbitrary()?, input.arbitrary()?, input.int_in_range(0..=19_usize)?, sequence(input, map_op)?))
     };
     check(data, decode, |(collide, filter, shards, ops): (bool, bool, _, _)| match (collide, filter) {
-        (true, _) => map_model::agrees(&ShardedMap::with_shards_and_hasher(shards, ModThree), ops),
+        (true, true) => map_model::agrees(&ShardedMap::with_filter(shards, ModThree), ops),
+        (true, false) => map_model::agrees(&ShardedMap::with_shards_and_hasher(shards, ModThree), ops),
         (false, true) => map_model::agrees(&ShardedMap::with_filter(shards, RandomState::new()), ops),
         (false, false) => map_model::agrees(&ShardedMap::with_shards_and_hasher(shards, RandomState::new()), ops),
     });

@@ -175,11 +175,22 @@ fn filter_grow_insert_get() {
 #[test]
 fn filter_grow_insert_insert_of_two_keys_get() {
     bounded(|order| {
-        // One settles the lines that the other has opened, and announces its entry before that one opens their filters.
+        // One settles the lines that the other has put in place, and announces its entry before that one opens their filters.
         let map = map(&[1, 102]);
         let (one, two) = (Arc::clone(&map), Arc::clone(&map));
         order.race(move || insert(&one, 203), move || insert(&two, 304));
         assert_eq!([1, 102, 203, 304].map(|key| read(&map, key)), [Some(1), Some(102), Some(203), Some(304)]);
+    });
+}
+
+#[test]
+fn filter_chain_insert_insert_get() {
+    bounded(|order| {
+        // As many entries as a line has slots: both have it go on to another, and one renews the filter meanwhile.
+        let map = map(&[64, 164]);
+        let (one, two) = (Arc::clone(&map), Arc::clone(&map));
+        order.race(move || insert(&one, 264), move || insert(&two, 364));
+        assert_eq!([64, 164, 264, 364].map(|key| read(&map, key)), [Some(64), Some(164), Some(264), Some(364)]);
     });
 }
 

@@ -12,15 +12,15 @@
 //!
 //! - An insert *announces* its entry: it clears the entry's bits and counts itself, in one exchange, before the one that fills
 //!   a slot. So no entry is ever excluded.
-//! - Bits are set again by who has just filled the turn's slot: it reads the filter, sees that the turn is where it was, reads
-//!   the slots, and *renews* the filter by an exchange. Who announced an entry before, under this turn or an earlier one, has
+//! - Bits are set again by who has just filled the turn's slot: it reads the filter, then sees that the turn is where it was, then
+//!   reads the slots, and *renews* the filter by an exchange. Who announced an entry before, under this turn or an earlier one, has
 //!   linked it by then, and it is read, or will not: that slot is filled. Under a later turn, nobody has: who announces has
 //!   seen the turn, which would be seen to have moved on. And who announces an entry afterwards counts, so the exchange fails.
 //! - A filter is *opened* before its line is settled, by one exchange from zero, to what the line is filled with. Nobody
 //!   announces an entry before that, and no filter is zero again.
 //!
-//! The count comes round after 2^32 entries. A thread that stands in a renewal meanwhile keeps all that was removed to make
-//! room for them from being freed: that would be more than a hundred gigabytes.
+//! The count comes round after 2^32 announcements. To be fooled by that, a thread would have to stand in a renewal, or before an
+//! opening, go on when its line has had exactly so many, and meanwhile keep all that anybody removed from being freed.
 //!
 //! # Ordering pairs
 //!
@@ -31,7 +31,7 @@
 
 use crate::sync::{AtomicU64, MODEL, Ordering};
 
-/// A filter is renewed once in so many inserts into its line: one that finds nothing to set costs as much as another.
+/// A filter is renewed after one in so many announcements: it reads the line once more.
 const RENEWAL: u64 = if MODEL { 1 } else { 8 };
 
 const ABSENT: u64 = u32::MAX as u64;
@@ -58,7 +58,7 @@ impl Filter {
         Self(AtomicU64::new(0))
     }
 
-    /// Whether the line has no entry with this tag.
+    /// If true, the line has no entry with this tag. If not, it may have none either.
     #[inline]
     pub(super) fn excludes(&self, tag: usize) -> bool {
         // Acquire: P13.
@@ -93,8 +93,11 @@ impl Filter {
         let word = self.0.load(Ordering::Acquire);
         if let Some(tags) = tags() {
             let next = word & !ABSENT | absent(tags);
-            // Release: P13.
-            let _ = self.0.compare_exchange(word, next, Ordering::Release, Ordering::Relaxed);
+            // A line of the cache has eight filters: who asks the others need not wait for nothing.
+            if next != word {
+                // Release: P13.
+                let _ = self.0.compare_exchange(word, next, Ordering::Release, Ordering::Relaxed);
+            }
         }
     }
 }

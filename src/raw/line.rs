@@ -520,7 +520,7 @@ impl<N> Open<'_, N> {
         done
     }
 
-    /// Whether the turn still is with this slot. If so, no other one of the line was filled since it came here.
+    /// Whether the turn still is with this slot, for all that a filter tells which was read before.
     fn has_turn(&self) -> bool {
         // Relaxed: this turn was read with Acquire before, and of those who went by a later one, a filter tells (P13).
         Turn(self.head.turn.load(Ordering::Relaxed)) == self.turn

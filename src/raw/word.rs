@@ -4,7 +4,8 @@ use std::ptr;
 
 /// Where pointers leave their upper 16 bits to us, an entry's word has a tag below the pointer; elsewhere, every entry of a
 /// line is compared by its key. (On Android the allocator uses them, on other architectures the kernel may.)
-const TAGGED: bool = cfg!(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(target_os = "android")));
+pub(super) const TAGGED: bool =
+    cfg!(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(target_os = "android")));
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("tollgate needs 64-bit pointers: slots carry stamps of their size");
 

@@ -17,14 +17,16 @@ const COUNTERS: u64 = 5;
 const SEAL: u64 = 0x5ea1_5ea1_5ea1_5ea1;
 
 pub(crate) fn round(round: &Round) -> Checked<u64> {
-    let shards = round.pick(6, &[1, 2, 16]);
-    match round.number % 6 {
+    let shards = round.pick(8, &[1, 2, 16]);
+    match round.number % 8 {
         0 => churn(round, ShardedMap::with_shards_and_hasher(shards, RandomState::new())),
         1 => churn(round, ShardedMap::with_shards_and_hasher(shards, Thirds)),
         2 => churn(round, ShardedMap::with_filter(shards, RandomState::new())),
-        3 => count(round, ShardedMap::with_shards_and_hasher(shards, RandomState::new())),
-        4 => count(round, ShardedMap::with_shards_and_hasher(shards, Thirds)),
-        _ => count(round, ShardedMap::with_filter(shards, RandomState::new())),
+        3 => churn(round, ShardedMap::with_filter(shards, Thirds)),
+        4 => count(round, ShardedMap::with_shards_and_hasher(shards, RandomState::new())),
+        5 => count(round, ShardedMap::with_shards_and_hasher(shards, Thirds)),
+        6 => count(round, ShardedMap::with_filter(shards, RandomState::new())),
+        _ => count(round, ShardedMap::with_filter(shards, Thirds)),
     }
 }
 

@@ -155,6 +155,11 @@ proptest! {
     }
 
     #[test]
+    fn a_map_with_a_filter_whose_keys_collide_does_what_a_hash_map_does(shards in 0..20_usize, ops in vec(op(), 0..=OPS)) {
+        agrees(&ShardedMap::with_filter(shards, ModThree), ops)?;
+    }
+
+    #[test]
     fn a_map_whose_keys_collide_does_what_a_hash_map_does(shards in 0..20_usize, ops in vec(op(), 0..=OPS)) {
         agrees(&ShardedMap::with_shards_and_hasher(shards, ModThree), ops)?;
     }

@@ -267,6 +267,13 @@ pub(super) const LINE: Source = Source {
             fate: Fate::Breaks(&["filter_insert_insert_of_one_key_get"]),
         },
         Mutation {
+            id: "line-renew-turn-first",
+            what: "whether the turn has moved on is asked before the filter is read",
+            find: "filter.renew(|| self.has_turn().then(|| self.head.words(guard).map(Word::tag)))",
+            with: "{\n            let has_turn = self.has_turn();\n            filter.renew(|| has_turn.then(|| self.head.words(guard).map(Word::tag)))\n        }",
+            fate: Fate::Breaks(&["filter_insert_insert_of_two_keys_get", "filter_chain_insert_insert_get"]),
+        },
+        Mutation {
             id: "line-renew-any-turn",
             what: "a filter is renewed by one who does not have the turn any more",
             find: "filter.renew(|| «self.has_turn()».then(",

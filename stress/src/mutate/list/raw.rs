@@ -41,6 +41,13 @@ pub(super) const TABLE: Source = Source {
             fate: Fate::Breaks(&["map_grow_iterate_meets_a_key_once"]),
         },
         Mutation {
+            id: "table-open-half",
+            what: "both filters are opened with what goes to the lower line",
+            find: "filter.open(half(«upper»)",
+            with: "false",
+            fate: Fate::Breaks(&["filter_grow_insert_get"]),
+        },
+        Mutation {
             id: "table-moved-first",
             what: "a line is said to have moved before it is copied",
             find: "low.fill(half(false));\n            high.fill(half(true));\n            old.set_moved();",
