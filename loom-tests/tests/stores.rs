@@ -290,6 +290,23 @@ fn revoke_sweep_check() {
 }
 
 #[test]
+fn revoke_principal_track_later_check() {
+    exhaustive(|order| {
+        // Time goes on when the token has been revoked, so it never was one that has expired and is not.
+        let (set, clock) = revocations(4);
+        set.track(7, 1, at(105)).unwrap();
+        let (one, two) = (set.clone(), set.clone());
+        let revoke_and_go_on = move || {
+            one.revoke_principal(&7).unwrap();
+            clock.set(at(106));
+            one.track(8, 2, at(110)).unwrap();
+        };
+        let (_, seen) = order.race(revoke_and_go_on, move || two.check_at(&1, at(101)));
+        assert!(matches!(seen, Standing::Clear | Standing::Revoked), "{seen:?}");
+    });
+}
+
+#[test]
 fn sweep_of_the_last_of_a_cohort_check() {
     exhaustive(|order| {
         // The cohort ends with its last token, which was never revoked.

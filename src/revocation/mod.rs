@@ -268,15 +268,22 @@ pub struct Pinned<'s, T, P, C: Clock = SystemClock> {
 impl<T: Id, P: Id, C: Clock> Pinned<'_, T, P, C> {
     /// What is known of a token by its id. Lock-free, expected O(1), writes no shared memory.
     pub fn check(&self, token: &T) -> Standing {
-        match self.tokens.get(token) {
+        let Some(entry) = self.tokens.get(token) else {
             // Read after the lookup: whoever forgot the token raised it first.
-            None if self.is_behind() => Standing::Unknown,
-            None => Standing::Clear,
-            Some(entry) if entry.is_revoked() => Standing::Revoked,
-            Some(entry) if entry.expires_at <= self.now.max(self.shared.queue.high_water()) => Standing::Expired,
+            return if self.is_behind() { Standing::Unknown } else { Standing::Clear };
+        };
+        // Read before the cohort is asked. That time does not go back, and no cohort opens again: what was revoked before it had
+        // expired is told to be revoked.
+        let high_water = self.shared.queue.high_water();
+        if entry.is_revoked() {
+            Standing::Revoked
+        } else if entry.expires_at <= self.now.max(high_water) {
+            Standing::Expired
+        } else if self.covered < entry.dropped_before {
             // It was forgotten before, maybe, and tracked again.
-            Some(entry) if self.covered < entry.dropped_before => Standing::Unknown,
-            Some(_) => Standing::Clear,
+            Standing::Unknown
+        } else {
+            Standing::Clear
         }
     }
 

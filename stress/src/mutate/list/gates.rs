@@ -110,14 +110,21 @@ pub(super) const REVOCATION: Source = Source {
         Mutation {
             id: "revoke-look-first",
             what: "what was dropped is asked before the lookup, not after",
-            find: "match «self.tokens.get(token)» {",
+            find: "let Some(entry) = «self.tokens.get(token)» else",
             with: "{\n            let behind = self.is_behind();\n            let found = self.tokens.get(token);\n            if found.is_none() {\n                return if behind { Standing::Unknown } else { Standing::Clear };\n            }\n            found\n        }",
             fate: Fate::Breaks(&["revoke_sweep_check"]),
         },
         Mutation {
+            id: "revoke-judge-late",
+            what: "the time that expires a token is read after its cohort was asked",
+            find: "self.now.max(«high_water»)",
+            with: "self.shared.queue.high_water().max(high_water)",
+            fate: Fate::Breaks(&["revoke_principal_track_later_check"]),
+        },
+        Mutation {
             id: "revoke-dropped-before",
             what: "a check does not ask whether what is there was forgotten before",
-            find: "if «self.covered < entry.dropped_before» =>",
+            find: "if «self.covered < entry.dropped_before» {",
             with: "false",
             fate: Fate::Breaks(&["retrack_sweep"]),
         },
