@@ -12,6 +12,7 @@
 //! `LOOM_MAX_PREEMPTIONS` makes it short, for a run on each change: it lowers every bound, never raises one, and has a
 //! model run twice, with the roles exchanged and the other pins.
 
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -22,6 +23,39 @@ pub const CAP: u64 = 2_000_000;
 /// Runs of a model on real threads. Miri is slow, and varies its one run of each with its seed.
 #[cfg(not(tollgate_loom))]
 const SMOKE_RUNS: u64 = if cfg!(miri) { 1 } else { 200 };
+
+/// Hashes a number by a function, so that a model chooses which keys meet, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct HashedBy(pub fn(u64) -> u64);
+
+/// See [`HashedBy`].
+#[derive(Debug)]
+pub struct Hashing {
+    by: fn(u64) -> u64,
+    hash: u64,
+}
+
+impl BuildHasher for HashedBy {
+    type Hasher = Hashing;
+
+    fn build_hasher(&self) -> Hashing {
+        Hashing { by: self.0, hash: 0 }
+    }
+}
+
+impl Hasher for Hashing {
+    fn finish(&self) -> u64 {
+        self.hash
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("keys are numbers")
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.hash = (self.by)(key);
+    }
+}
 
 /// Which racer goes to a thread of its own.
 #[derive(Clone, Copy, Debug)]

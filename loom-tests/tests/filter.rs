@@ -1,43 +1,19 @@
 //! Races of a map with a filter: it never says that an entry is absent which is there.
 
-use loom_tests::{Order, bounded, coarse, exhaustive};
-use std::hash::{BuildHasher, Hasher};
+use loom_tests::{HashedBy, Order, bounded, coarse, exhaustive};
 use std::sync::Arc;
 use tollgate::map::ShardedMap;
 
 /// Keys that differ by 100 share a line, and each of five hundreds has a bit of the filter to itself.
-#[derive(Clone, Default)]
-struct Hundreds;
+const HUNDREDS: HashedBy = HashedBy(|key| {
+    let (bit, line) = (key / 100, key % 100);
+    bit << 43 | bit << 38 | line
+});
 
-struct Hundred(u64);
-
-impl BuildHasher for Hundreds {
-    type Hasher = Hundred;
-
-    fn build_hasher(&self) -> Hundred {
-        Hundred(0)
-    }
-}
-
-impl Hasher for Hundred {
-    fn finish(&self) -> u64 {
-        let (bit, line) = (self.0 / 100, self.0 % 100);
-        bit << 43 | bit << 38 | line
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = bytes.iter().fold(self.0, |hash, &byte| hash << 8 | u64::from(byte));
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
-    }
-}
-
-type Map = Arc<ShardedMap<u64, Box<u64>, Hundreds>>;
+type Map = Arc<ShardedMap<u64, Box<u64>, HashedBy>>;
 
 fn map(entries: &[u64]) -> Map {
-    let map = ShardedMap::with_filter(1, Hundreds);
+    let map = ShardedMap::with_filter(1, HUNDREDS);
     for &key in entries {
         map.insert(key, Box::new(key));
     }

@@ -1,43 +1,16 @@
 //! Races of the map: what one thread publishes, replaces or removes while another looks.
 
-use loom_tests::{bounded, exhaustive};
-use std::hash::{BuildHasher, Hasher};
+use loom_tests::{HashedBy, bounded, exhaustive};
 use std::sync::Arc;
 use tollgate::map::{ShardedMap, Step};
 
-/// Hashes a number to itself, so that models choose runs and buckets.
-#[derive(Clone, Default)]
-struct Same;
+/// Keys that differ by 100 collide. Models choose lines so, and keys within them.
+const COLLIDING: HashedBy = HashedBy(|key| key % 100);
 
-struct Last(u64);
-
-impl BuildHasher for Same {
-    type Hasher = Last;
-
-    fn build_hasher(&self) -> Last {
-        Last(0)
-    }
-}
-
-impl Hasher for Last {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = bytes.iter().fold(self.0, |hash, &byte| hash << 8 | u64::from(byte));
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        // Keys that differ by 100 collide.
-        self.0 = value % 100;
-    }
-}
-
-type Map = Arc<ShardedMap<u64, Box<u64>, Same>>;
+type Map = Arc<ShardedMap<u64, Box<u64>, HashedBy>>;
 
 fn map(entries: &[u64]) -> Map {
-    let map = ShardedMap::with_shards_and_hasher(1, Same);
+    let map = ShardedMap::with_shards_and_hasher(1, COLLIDING);
     for &key in entries {
         map.insert(key, Box::new(key));
     }

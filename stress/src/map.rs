@@ -17,17 +17,19 @@ const COUNTERS: u64 = 5;
 const SEAL: u64 = 0x5ea1_5ea1_5ea1_5ea1;
 
 pub(crate) fn round(round: &Round) -> Checked<u64> {
-    let shards = round.pick(8, &[1, 2, 16]);
-    match round.number % 8 {
-        0 => churn(round, ShardedMap::with_shards_and_hasher(shards, RandomState::new())),
-        1 => churn(round, ShardedMap::with_shards_and_hasher(shards, Thirds)),
-        2 => churn(round, ShardedMap::with_filter(shards, RandomState::new())),
-        3 => churn(round, ShardedMap::with_filter(shards, Thirds)),
-        4 => count(round, ShardedMap::with_shards_and_hasher(shards, RandomState::new())),
-        5 => count(round, ShardedMap::with_shards_and_hasher(shards, Thirds)),
-        6 => count(round, ShardedMap::with_filter(shards, RandomState::new())),
-        _ => count(round, ShardedMap::with_filter(shards, Thirds)),
+    match round.number % 4 {
+        0 => churn(round, map(round, RandomState::new())),
+        1 => churn(round, map(round, Thirds)),
+        2 => count(round, map(round, RandomState::new())),
+        _ => count(round, map(round, Thirds)),
     }
+}
+
+/// Of few shards or many, with a filter or none.
+fn map<V: Send + Sync + 'static, S: BuildHasher>(round: &Round, hasher: S) -> ShardedMap<Key, V, S> {
+    let is_filtered = round.pick(4, &[false, true]);
+    let new = if is_filtered { ShardedMap::with_filter } else { ShardedMap::with_shards_and_hasher };
+    new(round.pick(8, &[1, 2, 16]), hasher)
 }
 
 /// Hashes a key to one of three values, so that everything collides.

@@ -27,11 +27,7 @@ impl<K: Key> Store<K> for ShardedMap<K, u64, Hasher> {
     const PER_PIN: u64 = PER_PIN;
 
     fn filled(fill: Fill) -> Self {
-        let map = Self::with_hasher(Hasher::new());
-        for key in fill.all() {
-            map.insert(key, 1);
-        }
-        map
+        fill_up(Self::with_hasher(Hasher::new()), fill)
     }
 
     fn pin(&self, _thread: usize) -> Self::Pin<'_> {
@@ -55,6 +51,13 @@ impl<K: Key> Put<K> for Pinned<'_, K, u64, Hasher> {
     }
 }
 
+fn fill_up<K: Key>(map: ShardedMap<K, u64, Hasher>, fill: Fill) -> ShardedMap<K, u64, Hasher> {
+    for key in fill.all() {
+        map.insert(key, 1);
+    }
+    map
+}
+
 /// A map with a filter.
 struct Filtered<K>(ShardedMap<K, u64, Hasher>);
 
@@ -64,11 +67,7 @@ impl<K: Key> Store<K> for Filtered<K> {
     const PER_PIN: u64 = PER_PIN;
 
     fn filled(fill: Fill) -> Self {
-        let map = ShardedMap::with_filter(SHARDS, Hasher::new());
-        for key in fill.all() {
-            map.insert(key, 1);
-        }
-        Self(map)
+        Self(fill_up(ShardedMap::with_filter(SHARDS, Hasher::new()), fill))
     }
 
     fn pin(&self, _thread: usize) -> Self::Pin<'_> {
@@ -79,11 +78,12 @@ impl<K: Key> Store<K> for Filtered<K> {
 /// In the workloads of maps, with a filter and without. Its documentation recommends one for keys that are not there as a rule.
 #[must_use]
 pub fn maps() -> Vec<Entrant> {
-    let recommended = |workload: &Workload| workload.id == map::GET_MISS.id;
-    let role = |is_recommended| if is_recommended { Role::Tollgate } else { Role::Variant };
+    let role = |is_filtered| {
+        move |one: &Workload| if is_filtered == (one.id == map::GET_MISS.id) { Role::Tollgate } else { Role::Variant }
+    };
     let version = versions::of(NAME);
-    let plain = map::enter_as::<ShardedMap<u128, u64, Hasher>>(NAME, version, |one| role(!recommended(one)));
-    let filtered = map::enter_as::<Filtered<u128>>("tollgate with_filter", version, |one| role(recommended(one)));
+    let plain = map::enter_as::<ShardedMap<u128, u64, Hasher>>(NAME, version, role(false));
+    let filtered = map::enter_as::<Filtered<u128>>("tollgate with_filter", version, role(true));
     [plain, filtered].into_iter().flatten().collect()
 }
 
